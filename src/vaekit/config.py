@@ -1,0 +1,242 @@
+"""Everything is a value that can be written down.
+
+A *part* is any class marked with :func:`part`: it remembers the arguments of its constructor, so
+that a composed model is one JSON document (:func:`to_document`) and is rebuilt from it
+(:func:`from_document`). Only marked classes are ever instantiated; nothing is imported by name.
+
+A part is named ``slot/name``, for example ``prior/mixture``. On the command line the slot is the
+flag and the rest is one small form: ``--prior mixture:num_components=50`` (:func:`parse`,
+:func:`build`).
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from vaekit.errors import UserError, unknown
+
+T = TypeVar("T", bound=type)
+Json = Any
+
+_REGISTRY: dict[str, type] = {}
+
+
+def part(name: str, *, paper: str = "") -> Callable[[T], T]:
+    """Mark a class as a part called ``slot/name``: record its arguments and allow its rebuilding.
+
+    Args:
+        name: ``slot/name``, unique; the slot is one of the words of the library (``prior`` …) or new.
+        paper: where it comes from, in one line.
+
+    Raises:
+        ValueError: if another class already has the name.
+    """
+
+    def mark(cls: T) -> T:
+        known = _REGISTRY.get(name)
+        # A class defined again under the same name (a notebook cell run twice) replaces itself.
+        if known is not None and known.__qualname__ != cls.__qualname__:
+            raise ValueError(f"the part name '{name}' is taken by {known.__module__}.{known.__qualname__}")
+        plain_init = cls.__init__
+        signature = inspect.signature(plain_init)
+
+        @functools.wraps(plain_init)
+        def recording_init(self: Any, *args: Any, **kwargs: Any) -> None:
+            bound = signature.bind(self, *args, **kwargs)
+            bound.apply_defaults()
+            plain_init(self, *args, **kwargs)
+            arguments = {key: value for key, value in bound.arguments.items() if key != "self"}
+            object.__setattr__(self, "_part_arguments", arguments)
+
+        cls.__init__ = recording_init
+        cls.part_name = name
+        cls.part_paper = paper
+        _REGISTRY[name] = cls
+        return cls
+
+    return mark
+
+
+def parts(slot: str) -> dict[str, type]:
+    """The registered parts of a slot, by name, in alphabetical order."""
+    prefix = slot + "/"
+    return {name[len(prefix) :]: cls for name, cls in sorted(_REGISTRY.items()) if name.startswith(prefix)}
+
+
+def slots() -> list[str]:
+    """All slots that have at least one part."""
+    return sorted({name.split("/")[0] for name in _REGISTRY})
+
+
+def is_part(value: object) -> bool:
+    return hasattr(value, "_part_arguments")
+
+
+def to_document(value: Any) -> Json:
+    """Write a part, and every part inside it, as JSON values.
+
+    A part used in two places is written once; the second place points at the first with
+    ``{"same": "path/of/the/first"}``, so that shared weights stay shared.
+
+    Raises:
+        TypeError: if an argument is neither a part nor a JSON value.
+    """
+    seen: dict[int, str] = {}
+
+    def write(value: Any, path: str) -> Json:
+        if is_part(value):
+            if id(value) in seen:
+                return {"same": seen[id(value)]}
+            seen[id(value)] = path
+            arguments = value._part_arguments
+            return {"part": value.part_name} | {key: write(arg, f"{path}/{key}") for key, arg in arguments.items()}
+        if isinstance(value, Mapping):
+            return {"map": {key: write(item, f"{path}/{key}") for key, item in value.items()}}
+        if isinstance(value, (list, tuple)):
+            return [write(item, f"{path}/{index}") for index, item in enumerate(value)]
+        if value is None or isinstance(value, (bool, int, float, str)):
+            return value
+        raise TypeError(
+            f"the argument at {path or '/'} is a {type(value).__name__}: a part's arguments must be parts or JSON "
+            "values (numbers, strings, lists, maps); give tensors to a method after construction instead"
+        )
+
+    return write(value, "")
+
+
+def from_document(document: Json) -> Any:
+    """Rebuild what :func:`to_document` wrote. Lists come back as tuples.
+
+    Raises:
+        UserError: if a type is not registered, or its arguments do not fit.
+    """
+    built: dict[str, Any] = {}
+
+    def read(document: Json, path: str) -> Any:
+        if isinstance(document, list):
+            return tuple(read(item, f"{path}/{index}") for index, item in enumerate(document))
+        if not isinstance(document, dict):
+            return document
+        if "map" in document:
+            return {key: read(item, f"{path}/{key}") for key, item in document["map"].items()}
+        if "same" in document:
+            if document["same"] not in built:
+                raise UserError(f"the configuration at '{path}' points at '{document['same']}', which is not there.")
+            return built[document["same"]]
+        name = document.get("part")
+        if not isinstance(name, str) or name not in _REGISTRY:
+            raise UserError(
+                f"the configuration at '{path or '/'}' names the type '{name}', which is not registered; "
+                "it was not imported.",
+                hint="if it is a part of your own, import the module that defines it first (--parts FILE.py).",
+            )
+        arguments = {key: read(item, f"{path}/{key}") for key, item in document.items() if key != "part"}
+        try:
+            built[path] = _REGISTRY[name](**arguments)
+        except TypeError as error:
+            raise UserError(f"the configuration of '{name}' at '{path or '/'}' does not fit it: {error}.") from error
+        return built[path]
+
+    return read(document, "")
+
+
+_CALL = re.compile(r"^([a-z][a-z0-9-]*)\((.*)\)$", re.DOTALL)
+
+
+def parse(text: str) -> tuple[str, dict[str, Any]]:
+    """Read the small form ``name:option=value,option=value``.
+
+    Values are numbers, ``true``/``false``, ``none``, words, or a part written as a call:
+    ``elbo:beta=linear(0,1,epochs=100)``.
+
+    >>> parse("mixture:num_components=50")
+    ('mixture', {'num_components': 50})
+    """
+    name, _, rest = text.partition(":")
+    options: dict[str, Any] = {}
+    for item in _split(rest):
+        key, equals, value = item.partition("=")
+        if not equals or not key.strip():
+            raise UserError(f"'{text}' is not of the form name:option=value,option=value (at '{item}').")
+        options[key.strip().replace("-", "_")] = _value(value.strip())
+    return name.strip(), options
+
+
+def _split(text: str) -> list[str]:
+    """Split at commas that are outside parentheses."""
+    items, depth, start = [], 0, 0
+    for index, character in enumerate(text + ","):
+        depth += (character == "(") - (character == ")")
+        if character == "," and depth == 0:
+            items.append(text[start:index])
+            start = index + 1
+    return [item for item in items if item.strip()]
+
+
+def _value(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            pass
+    if call := _CALL.match(text):
+        positional, named = [], {}
+        for item in _split(call[2]):
+            key, equals, value = item.partition("=")
+            if equals:
+                named[key.strip()] = _value(value.strip())
+            else:
+                positional.append(_value(item.strip()))
+        return build("schedule", call[1], {}, positional, named)
+    if "/" in text and all(piece.strip().isdigit() for piece in text.split("/")):
+        return tuple(int(piece) for piece in text.split("/"))
+    return text
+
+
+def build(
+    slot: str,
+    name: str,
+    context: Mapping[str, Any],
+    positional: list[Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Any:
+    """Make the part ``slot/name`` from its options; parameters not given come from the context.
+
+    Args:
+        slot: which kind of part.
+        name: its name in the slot.
+        context: what the surroundings know (``latent_dim``, ``shape`` …), taken by parameter name.
+        positional: arguments given by position.
+        options: arguments given by name.
+
+    Raises:
+        UserError: for an unknown name or option, naming the nearest known ones.
+    """
+    options = dict(options or {})
+    known = parts(slot)
+    if name not in known:
+        raise unknown(slot, name, known)
+    parameters = inspect.signature(known[name].__init__).parameters
+    names = [key for key in parameters if key != "self"]
+    for key in options:
+        if key not in names:
+            raise unknown(f"option of the {slot} '{name}'", key, [key for key in names if key not in context])
+    arguments = dict(zip(names, positional or [], strict=False)) | options
+    arguments |= {key: context[key] for key in names if key in context and key not in arguments}
+    for key, value in arguments.items():
+        if isinstance(value, int) and str(parameters[key].annotation).startswith("tuple[int, ..."):
+            arguments[key] = (value,)
+    missing = [key for key in names if key not in arguments and parameters[key].default is inspect.Parameter.empty]
+    if missing:
+        raise UserError(f"the {slot} '{name}' needs {', '.join(missing)}: write {slot} as {name}:{missing[0]}=….")
+    try:
+        return known[name](**arguments)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"the {slot} '{name}' cannot be made: {error}.") from error

@@ -1,0 +1,23 @@
+"""What a model is shown at once."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Batch(NamedTuple):
+    """Rows of data, on the device, as the model sees them.
+
+    Attributes:
+        x: ``(batch, *event)``.
+        label: ``(batch,)`` integers, −1 where not observed; ``None`` if there are none.
+        condition: ``(batch, condition_dim)``, what the model is conditioned on, or ``None``.
+        mask: true where x is observed, ``(batch, *event)``, or ``None`` if all of it is.
+    """
+
+    x: Tensor
+    label: Tensor | None = None
+    condition: Tensor | None = None
+    mask: Tensor | None = None

@@ -1,0 +1,20 @@
+"""What ``torch.distributions`` lacks."""
+
+from vaekit.distributions.chain import Chain, levels
+from vaekit.distributions.cholesky_normal import CholeskyNormal
+from vaekit.distributions.discretized_logistic import DiscretizedLogistic
+from vaekit.distributions.divergence import divergence
+from vaekit.distributions.masked import log_prob
+from vaekit.distributions.optimal_normal import OptimalNormal
+from vaekit.distributions.point_mass import PointMass
+
+__all__ = [
+    "Chain",
+    "CholeskyNormal",
+    "DiscretizedLogistic",
+    "OptimalNormal",
+    "PointMass",
+    "divergence",
+    "levels",
+    "log_prob",
+]

@@ -1,0 +1,58 @@
+"""A logistic distribution binned to a number of levels: a likelihood for grey levels."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, constraints
+from torch.nn.functional import logsigmoid, softplus
+
+
+class DiscretizedLogistic(Distribution):
+    """Mass of a logistic density in bins of width 1/(levels − 1) around k/(levels − 1), k = 0 … levels − 1.
+
+    P(x) = σ((x + h − μ)/s) − σ((x − h − μ)/s) with h half a bin; the first and the last bin take the
+    tails, so that the levels' probabilities sum to one (Kingma et al. 2016, appendix; Salimans et
+    al. 2017, equation 2).
+
+    Args:
+        loc: μ on the scale of the data in [0, 1], shape ``(*batch,)``.
+        scale: s > 0, same shape.
+        levels: number of levels.
+    """
+
+    arg_constraints = {}  # noqa: RUF012
+    support = constraints.unit_interval
+
+    def __init__(self, loc: Tensor, scale: Tensor, levels: int = 256) -> None:
+        self.loc, self.scale = torch.broadcast_tensors(loc, scale)
+        self.levels = levels
+        super().__init__(self.loc.shape, validate_args=False)
+
+    def expand(self, batch_shape: torch.Size, _instance: object = None) -> DiscretizedLogistic:
+        return DiscretizedLogistic(self.loc.expand(batch_shape), self.scale.expand(batch_shape), self.levels)
+
+    @property
+    def mean(self) -> Tensor:
+        """Location clipped to the range of the data (the exact mean is a sum over levels)."""
+        return self.loc.clamp(0, 1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        half = 0.5 / (self.levels - 1)
+        upper = (value - self.loc + half) / self.scale
+        lower = (value - self.loc - half) / self.scale
+        # log(σ(b) − σ(a)) = log σ(b) + log σ(−a) + log(1 − e^(a − b)), exact where the difference underflows.
+        width = 2 * half / self.scale
+        middle = logsigmoid(upper) - softplus(lower) + torch.log(-torch.expm1(-width))
+        # Nearest level by rounding, so that x = k/(levels − 1) in float32 meets its own bin.
+        level = torch.round(value * (self.levels - 1))
+        first = logsigmoid(upper)
+        last = -softplus(lower)
+        return torch.where(level <= 0, first, torch.where(level >= self.levels - 1, last, middle))
+
+    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        shape = self._extended_shape(sample_shape)
+        with torch.no_grad():
+            uniform = torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device).clamp(1e-7, 1 - 1e-7)
+            value = self.loc + self.scale * (uniform.log() - torch.log1p(-uniform))
+            return torch.round(value.clamp(0, 1) * (self.levels - 1)) / (self.levels - 1)

@@ -1,0 +1,26 @@
+"""KL(q‖p): analytic where torch has a formula, Monte Carlo elsewhere."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.distributions import Distribution, Independent, kl_divergence
+
+
+def divergence(q: Distribution, p: Distribution) -> tuple[Tensor, Tensor | None] | None:
+    """KL(q‖p) in nats by a registered formula, or ``None`` where there is none.
+
+    Returns:
+        The divergence, shape ``(*batch,)``, and its split over dimensions, shape ``(*batch,
+        latent)``, where both factorise over the same axes (else ``None``).
+    """
+    try:
+        if (
+            isinstance(q, Independent)
+            and isinstance(p, Independent)
+            and q.reinterpreted_batch_ndims == p.reinterpreted_batch_ndims
+        ):
+            per_dimension = kl_divergence(q.base_dist, p.base_dist).flatten(-q.reinterpreted_batch_ndims)
+            return per_dimension.sum(-1), per_dimension
+        return kl_divergence(q, p), None
+    except NotImplementedError:
+        return None

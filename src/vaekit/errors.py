@@ -1,0 +1,39 @@
+"""Mistakes that a user can mend: one sentence, and a hint where there is a usual cause."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Wrong usage or wrong input. The command line prints it without a traceback and exits with 2.
+
+    Args:
+        message: one sentence saying what was expected, what was found and where.
+        hint: what to do about it, if there is a usual cure.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
+
+
+class Interrupted(Exception):
+    """The user stopped the work; its state is saved. The command line exits with 130."""
+
+
+class TrainingFailed(RuntimeError):
+    """Training could not go on; the last good state is saved. The command line exits with 1."""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> UserError:
+    """The error for a name that is not known: it names the nearest known ones."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else ""
+    return UserError(f"unknown {what} '{name}'; known: {', '.join(names) or 'none'}.", hint)

@@ -1,0 +1,69 @@
+"""Counts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, distributions, nn
+
+from vaekit.config import part
+from vaekit.networks.positive import positive
+
+
+@part("likelihood/poisson")
+class Poisson(nn.Module):
+    """p(x|z) = Π_d Poisson(x_d; λ_d(z)), for x = 0, 1, 2 …
+
+    Args:
+        network: from latents to features.
+        shape: shape of one example.
+
+    >>> import torch, vaekit as vk
+    >>> p = vk.likelihoods.Poisson(vk.networks.MLP(20), (7,))(torch.zeros(5, 20))
+    >>> p.log_prob(p.sample()).shape
+    torch.Size([5])
+    """
+
+    discrete = True
+
+    def __init__(self, network: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.network = network
+        self.head = network.head((1, *shape))  # type: ignore[operator]
+        self.event_dims = len(shape)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> distributions.Independent:
+        rate = positive(self.head(self.network(z, condition)).squeeze(-self.event_dims - 1))
+        base = distributions.Poisson(rate, validate_args=False)
+        return distributions.Independent(base, self.event_dims, validate_args=False)
+
+
+@part("likelihood/negative-binomial", paper="Lopez et al. 2018 (scVI)")
+class NegativeBinomial(nn.Module):
+    """p(x|z) = Π_d NB(x_d; mean μ_d(z), inverse dispersion r_d): variance μ + μ²/r, r learned per dimension.
+
+    Args:
+        network: from latents to features.
+        shape: shape of one example.
+
+    >>> import torch, vaekit as vk
+    >>> p = vk.likelihoods.NegativeBinomial(vk.networks.MLP(20), (7,))(torch.zeros(5, 20))
+    >>> p.log_prob(p.sample()).shape
+    torch.Size([5])
+    """
+
+    discrete = True
+
+    def __init__(self, network: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.network = network
+        self.head = network.head((1, *shape))  # type: ignore[operator]
+        self.raw_inverse_dispersion = nn.Parameter(torch.zeros(shape))
+        self.event_dims = len(shape)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> distributions.Independent:
+        mean = positive(self.head(self.network(z, condition)).squeeze(-self.event_dims - 1))
+        inverse_dispersion = positive(self.raw_inverse_dispersion)
+        base = distributions.NegativeBinomial(
+            inverse_dispersion, logits=mean.log() - inverse_dispersion.log(), validate_args=False
+        )
+        return distributions.Independent(base, self.event_dims, validate_args=False)

@@ -1,0 +1,170 @@
+"""One draw from the posterior, with every density that a bound or an estimator needs."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from vaekit.distributions.chain import levels
+from vaekit.distributions.divergence import divergence
+from vaekit.errors import UserError
+
+
+class Latent(NamedTuple):
+    """One latent of a draw. Densities in nats, shape ``(samples, [branches,] batch)``.
+
+    Attributes:
+        value: z, ``(samples, [branches,] batch, *event)``.
+        log_pz: log p(z | latents above).
+        log_qz: log q(z | x, latents before); ``None`` where the posterior has no density.
+        kl: KL(q‖p) of this level: the formula where there is one, else ``log_qz − log_pz``; zero where
+            the posterior has no density.
+        kl_dims: the formula split over dimensions, ``(samples, [branches,] batch, latent)``, where both
+            sides factorise; else ``None``.
+    """
+
+    value: Tensor
+    log_pz: Tensor
+    log_qz: Tensor | None
+    kl: Tensor
+    kl_dims: Tensor | None = None
+
+
+class Draw(NamedTuple):
+    """What ``model.draw(batch, samples=K)`` returns. Every bound and estimator is written on it.
+
+    Attributes:
+        latents: by name, in the order of the prior.
+        log_px: log p(x|z), ``(samples, [branches,] batch)``, in nats.
+        penalty: what training subtracts from the bound beside the KL (commitment …), ``(batch,)``; not
+            part of any density.
+        log_branch: if a discrete latent is summed out instead of drawn: log q(branch|x), ``(branches,
+            batch)``; an observed branch has 0 and the others −∞.
+    """
+
+    latents: dict[str, Latent]
+    log_px: Tensor
+    penalty: Tensor | float = 0.0
+    log_branch: Tensor | None = None
+
+    @property
+    def has_density(self) -> bool:
+        """Whether log q(z|x) exists, without which there is no bound on log p(x)."""
+        return all(latent.log_qz is not None for latent in self.latents.values())
+
+    def expect(self, value: Tensor) -> Tensor:
+        """E over the enumerated branches of ``(samples, [branches,] batch)``; the only place that sums them."""
+        if self.log_branch is None:
+            return value
+        weight = self.log_branch.exp()
+        return (weight * torch.where(weight > 0, value, torch.zeros_like(value))).sum(-2)
+
+    @property
+    def kl(self) -> Tensor:
+        """Σ over latents of KL(q‖p), ``(samples, batch)``, in nats."""
+        return self.expect(
+            torch.stack(torch.broadcast_tensors(*(latent.kl for latent in self.latents.values()))).sum(0)
+        )
+
+    @property
+    def elbo(self) -> Tensor:
+        """E log p(x|z) − KL, ``(samples, batch)``, in nats: a lower bound on log p(x) (Kingma & Welling 2013, eq. 3).
+
+        Raises:
+            UserError: if the posterior has no density.
+        """
+        self._needs_density("an evidence lower bound")
+        return self.expect(self.log_px) - self.kl
+
+    @property
+    def log_w(self) -> Tensor:
+        """log importance weight log p(x, z) − log q(z|x), ``(samples, batch)``, in nats.
+
+        With enumerated branches it is log Σ_b q(b|x) w_b: the branch is summed inside the logarithm, and
+        exp(log_w) is an unbiased estimate of p(x) all the same.
+
+        Raises:
+            UserError: if the posterior has no density.
+        """
+        self._needs_density("an importance weight")
+        log_w = self.log_px
+        for latent in self.latents.values():
+            log_w = log_w + latent.log_pz - latent.log_qz  # type: ignore[operator]
+        if self.log_branch is None:
+            return log_w
+        # A branch that cannot be has weight −∞, whatever its (finite) densities are.
+        return torch.logsumexp(log_w + self.log_branch, dim=-2)
+
+    def _needs_density(self, what: str) -> None:
+        if not self.has_density:
+            without = [name for name, latent in self.latents.items() if latent.log_qz is None]
+            raise UserError(
+                f"{what} needs the density of the posterior, and that of {', '.join(without)} has none (a point mass).",
+                hint="use a posterior with a density (diagonal, cholesky), or an objective that needs none.",
+            )
+
+
+def draw_latents(
+    posterior: Distribution, prior: Distribution, samples: int
+) -> tuple[dict[str, Latent], Tensor | float]:
+    """Draw every latent from the posterior, reparameterised, and evaluate it under both.
+
+    A plain distribution is a chain of one level. Level by level the KL is analytic where torch has a
+    formula and the level's prior does not look at what is drawn after it; Monte Carlo elsewhere.
+
+    Args:
+        posterior: q(z|x), batch shape ``(batch,)``.
+        prior: p(z), batch shape ``()`` or ``(batch,)``.
+        samples: number of draws K.
+
+    Returns:
+        The latents in the order of the prior, and the sum of the posteriors' penalties, ``(batch,)``.
+
+    Raises:
+        UserError: if prior and posterior do not name the same latents.
+    """
+    q_levels, p_levels = levels(posterior), levels(prior)
+    if set(q_levels) != set(p_levels):
+        raise UserError(
+            f"the prior has the latents {', '.join(p_levels)} and the posterior has {', '.join(q_levels)}; "
+            "they must have the same names."
+        )
+    drawn: dict[str, Tensor] = {}
+    q_of: dict[str, Distribution] = {}
+    penalty: Tensor | float = 0.0
+    for name, conditional in q_levels.items():
+        q_of[name] = conditional(drawn)
+        drawn[name] = q_of[name].rsample(torch.Size() if drawn else torch.Size([samples]))
+        penalty = penalty + getattr(q_of[name], "penalty", 0.0)
+
+    order = list(q_levels)
+    above: dict[str, Tensor] = {}
+    latents: dict[str, Latent] = {}
+    for name, conditional in p_levels.items():
+        p, q, z = conditional(above), q_of[name], drawn[name]
+        analytic_holds = all(order.index(parent) < order.index(name) for parent in above)
+        latents[name] = _evaluate(p, q, z, analytic_holds)
+        above[name] = z
+    return latents, penalty
+
+
+def _evaluate(p: Distribution, q: Distribution, z: Tensor, analytic_holds: bool) -> Latent:
+    log_pz = p.log_prob(z)
+    if not getattr(q, "has_density", True):
+        return Latent(z, log_pz, None, torch.zeros_like(log_pz))
+    log_qz = q.log_prob(z)
+    formula = divergence(q, p) if analytic_holds else None
+    if formula is None:
+        return Latent(z, log_pz, log_qz, log_qz - log_pz)
+    kl, kl_dims = formula
+    shape = torch.broadcast_shapes(log_qz.shape, kl.shape)
+    expanded = None if kl_dims is None else kl_dims.expand(*shape, kl_dims.shape[-1])
+    return Latent(z, log_pz, log_qz, kl.expand(shape), expanded)
+
+
+def bare(values: dict[str, Tensor]) -> Tensor | dict[str, Tensor]:
+    """A single latent by itself, several as a dict: what a likelihood is given."""
+    return next(iter(values.values())) if len(values) == 1 else values

@@ -1,0 +1,96 @@
+"""M2: a class label and a continuous latent; the label is observed for some rows and summed out for the others."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical, Distribution, OneHotCategorical
+from torch.nn.functional import one_hot
+
+from vaekit import distributions
+from vaekit.config import part
+from vaekit.data.batch import Batch
+from vaekit.distributions.masked import log_prob
+from vaekit.models.draw import Draw, Latent, draw_latents
+
+
+@part("model/m2", paper="Kingma, Rezende, Mohamed & Welling 2014, section 2")
+class M2(nn.Module):
+    """p(x, y, z) = p(y) p(z) p(x|y, z) with q(y|x) q(z|x, y); y is uniform over the classes.
+
+    The label is an enumerated axis of the draw, with q(y|x) as its probabilities where it is not
+    observed and with all of the probability on the observed one where it is. So the bound is
+    L(x, y) = E_q(z|x,y)[log p(x|y, z)] + log p(y) − KL on labelled rows, and
+    U(x) = Σ_y q(y|x) L(x, y) + H[q(y|x)] on the others (equations 6 and 7), by one code path.
+
+    Args:
+        classifier: network from x to features for q(y|x).
+        posterior: q(z|x, y); its network takes the one-hot label as condition.
+        likelihood: p(x|y, z); its network takes the one-hot label as condition.
+        prior: p(z).
+        num_classes: number of labels.
+    """
+
+    def __init__(
+        self,
+        classifier: nn.Module,
+        posterior: nn.Module,
+        likelihood: nn.Module,
+        prior: nn.Module,
+        num_classes: int,
+    ) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.classifier_head = classifier.head((num_classes,))  # type: ignore[operator]
+        self.posterior = posterior
+        self.likelihood = likelihood
+        self.prior = prior
+        self.num_classes = num_classes
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What evaluators may ask for."""
+        return frozenset({"density", "encode", "decode", "sample", "classify"})
+
+    def classify(self, x: Tensor) -> Categorical:
+        """q(y|x), batch shape ``(batch,)``."""
+        return Categorical(logits=self.classifier_head(self.classifier(x)), validate_args=False)
+
+    def draw(self, batch: Batch, samples: int = 1) -> Draw:
+        """Draw z for every class and row; densities have shape ``(samples, classes, batch)``."""
+        x = batch.x
+        every_class = torch.eye(self.num_classes, dtype=x.dtype, device=x.device).unsqueeze(1)
+        condition = every_class.expand(-1, len(x), -1)  # (classes, batch, classes)
+        latents, penalty = draw_latents(self.posterior(x, condition), self.prior(), samples)
+        p = self.likelihood(latents["z"].value, condition)
+
+        log_qy = self.classify(x).logits  # (batch, classes), normalised
+        observed = None if batch.label is None else batch.label >= 0
+        if observed is not None and batch.label is not None:
+            certain = one_hot(batch.label.clamp_min(0), self.num_classes).to(x.dtype).log()
+            log_branch = torch.where(observed[:, None], certain, log_qy).T
+            # An observed label costs nothing: all of q's mass is on it.
+            log_qy = torch.where(observed[:, None], torch.zeros_like(log_qy), log_qy).T
+        else:
+            log_branch = log_qy = log_qy.T
+        log_py = torch.full_like(log_qy, -math.log(self.num_classes))
+        label = Latent(condition, log_py, log_qy, log_qy - log_py)
+        return Draw({"y": label, **latents}, log_prob(p, x, batch.mask), penalty, log_branch)
+
+    def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:
+        """q(y|x) q(z|x, y) over {"y": one-hot, "z": …}."""
+        q_y = OneHotCategorical(logits=self.classify(x).logits, validate_args=False)
+        return distributions.Chain({"y": lambda before: q_y, "z": lambda before: self.posterior(x, before["y"])})
+
+    def decode(self, z: dict[str, Tensor], condition: Tensor | None = None) -> Distribution:
+        """p(x|y, z) for {"y": one-hot, "z": …}."""
+        return self.likelihood(z["z"], z["y"])
+
+    def generate(self, count: int, condition: Tensor | None = None) -> Distribution:
+        """p(x|y, z), the classes in turn: rows 0, 1, 2 … show the classes 0, 1, 2 …"""
+        with torch.no_grad():
+            z = self.prior().sample(torch.Size([count]))
+            y = one_hot(torch.arange(count, device=z.device) % self.num_classes, self.num_classes).to(z.dtype)
+            return self.likelihood(z, y)

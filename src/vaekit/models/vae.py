@@ -1,0 +1,69 @@
+"""The variational autoencoder: p(x, z) = p(z) p(x|z) with q(z|x)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from vaekit.config import part
+from vaekit.data.batch import Batch
+from vaekit.distributions.masked import log_prob
+from vaekit.models.draw import Draw, bare, draw_latents
+
+
+@part("model/vae", paper="Kingma & Welling 2013; Rezende et al. 2014")
+class VAE(nn.Module):
+    """Any prior, posterior and likelihood.
+
+    Whether it is a plain, a hierarchical, a quantised or a deterministic autoencoder is a matter of
+    its parts. Several latents (a chain) reach the likelihood as a dict in the order of the prior.
+
+    Args:
+        prior: ``prior(condition) -> p(z)``.
+        posterior: ``posterior(x, condition) -> q(z|x)``.
+        likelihood: ``likelihood(z, condition) -> p(x|z)``.
+
+    >>> import torch, vaekit as vk
+    >>> model = vk.VAE(
+    ...     prior=vk.priors.StandardNormal(2),
+    ...     posterior=vk.posteriors.Diagonal(vk.networks.MLP(9), 2),
+    ...     likelihood=vk.likelihoods.Bernoulli(vk.networks.MLP(2), (9,)),
+    ... )
+    >>> model.draw(vk.Batch(torch.ones(5, 9)), samples=3).log_w.shape
+    torch.Size([3, 5])
+    """
+
+    def __init__(self, prior: nn.Module, posterior: nn.Module, likelihood: nn.Module) -> None:
+        super().__init__()
+        self.prior = prior
+        self.posterior = posterior
+        self.likelihood = likelihood
+
+    @property
+    def abilities(self) -> frozenset[str]:
+        """What evaluators may ask for: ``density``, ``encode``, ``decode``, ``sample``."""
+        always = {"encode", "decode", "sample"}
+        return frozenset(always | {"density"} if self.posterior.has_density else always)
+
+    def draw(self, batch: Batch, samples: int = 1) -> Draw:
+        """Draw K latents for each row and evaluate all densities."""
+        latents, penalty = draw_latents(self.posterior(batch.x, batch.condition), self.prior(batch.condition), samples)
+        p = self.decode(bare({name: latent.value for name, latent in latents.items()}), batch.condition)
+        return Draw(latents, log_prob(p, batch.x, batch.mask), penalty)
+
+    def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:
+        """q(z|x), batch shape ``(batch,)``."""
+        return self.posterior(x, condition)
+
+    def decode(self, z: Tensor | dict[str, Tensor], condition: Tensor | None = None) -> Distribution:
+        """p(x|z), batch shape that of z."""
+        return self.likelihood(z, condition)
+
+    def generate(self, count: int, condition: Tensor | None = None) -> Distribution:
+        """p(x|z) for ``count`` latents from the prior, batch shape ``(count,)``; take its ``mean`` or ``sample()``."""
+        with torch.no_grad():
+            prior = self.prior(condition)
+            # A prior that looks at the condition already has a row for each.
+            z = prior.sample(torch.Size() if prior.batch_shape else torch.Size([count]))
+            return self.decode(z, condition)

@@ -1,0 +1,33 @@
+"""Tensors to tensors: the trunks that posteriors, likelihoods and conditional priors stand on.
+
+A network maps ``(*leading, *in_shape)`` to features ``(*leading, *feature_shape)`` for any number of
+leading axes, and makes heads for whoever needs parameters of a distribution:
+
+    features = network(x, condition)         # condition: None or (*leading, condition_dim)
+    parameters = network.head(out_shape)(features)   # (*leading, *out_shape)
+
+A condition is added to the first layer before its non-linearity, which is the same as
+concatenating it to the input but computes each part once when their leading axes differ.
+"""
+
+from vaekit.networks.codebook import GradientCodebook, MovingAverageCodebook
+from vaekit.networks.concatenate import Concatenate
+from vaekit.networks.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from vaekit.networks.gated import GatedMLP
+from vaekit.networks.input import LogInput
+from vaekit.networks.linear import Affine
+from vaekit.networks.mlp import MLP
+from vaekit.networks.network import Network
+
+__all__ = [
+    "MLP",
+    "Affine",
+    "Concatenate",
+    "ConvolutionalDecoder",
+    "ConvolutionalEncoder",
+    "GatedMLP",
+    "GradientCodebook",
+    "LogInput",
+    "MovingAverageCodebook",
+    "Network",
+]

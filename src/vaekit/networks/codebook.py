@@ -1,0 +1,70 @@
+"""Code books: a finite set of vectors that an encoder's output is rounded to."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from vaekit.config import part
+
+
+@part("codebook/moving-average", paper="van den Oord et al. 2017, appendix A.1; restarts: Dhariwal et al. 2020")
+class MovingAverageCodebook(nn.Module):
+    """Codes follow the mean of the vectors rounded to them; no gradient reaches them.
+
+    N ← γN + (1 − γ)n, m ← γm + (1 − γ)Σ vectors, code = m / N. A code that is hardly used starts
+    again at a vector of the current batch.
+
+    Args:
+        num_codes: number of codes.
+        code_dim: length of each.
+        decay: γ.
+        restart_below: a code whose running count per batch falls below this starts again.
+    """
+
+    embedding: Tensor
+    count: Tensor
+    total: Tensor
+
+    def __init__(self, num_codes: int, code_dim: int, decay: float = 0.99, restart_below: float = 0.1) -> None:
+        super().__init__()
+        self.num_codes, self.code_dim = num_codes, code_dim
+        self.decay, self.restart_below = decay, restart_below
+        self.register_buffer("embedding", torch.randn(num_codes, code_dim))
+        self.register_buffer("count", torch.zeros(num_codes))
+        self.register_buffer("total", torch.zeros(num_codes, code_dim))
+
+    @torch.no_grad()
+    def follow(self, vectors: Tensor, indices: Tensor) -> Tensor:
+        """Move the codes towards ``vectors`` ``(batch, places, code_dim)`` (in training) and return no loss."""
+        if self.training:
+            flat = vectors.reshape(-1, self.code_dim)
+            usage = one_hot(indices.reshape(-1), self.num_codes).to(flat.dtype)
+            self.count.lerp_(usage.sum(0), 1 - self.decay)
+            self.total.lerp_(usage.T @ flat, 1 - self.decay)
+            idle = self.count < self.restart_below
+            chosen = flat[torch.randint(len(flat), (self.num_codes,), device=flat.device)]
+            self.count.copy_(torch.where(idle, torch.ones_like(self.count), self.count))
+            self.total.copy_(torch.where(idle[:, None], chosen, self.total))
+            self.embedding.copy_(self.total / self.count[:, None])
+        return vectors.new_zeros(vectors.shape[0])
+
+
+@part("codebook/gradient", paper="van den Oord et al. 2017, equation 3")
+class GradientCodebook(nn.Module):
+    """Codes are parameters, pulled by gradient to the vectors rounded to them: ‖sg[z_e] − e‖².
+
+    Args:
+        num_codes: number of codes.
+        code_dim: length of each.
+    """
+
+    def __init__(self, num_codes: int, code_dim: int) -> None:
+        super().__init__()
+        self.num_codes, self.code_dim = num_codes, code_dim
+        self.embedding = nn.Parameter(torch.randn(num_codes, code_dim))
+
+    def follow(self, vectors: Tensor, indices: Tensor) -> Tensor:
+        """The code book loss of ``vectors`` ``(batch, places, code_dim)``, shape ``(batch,)``."""
+        return (vectors.detach() - self.embedding[indices]).square().sum((-2, -1))

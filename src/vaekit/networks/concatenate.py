@@ -1,0 +1,35 @@
+"""Several latents into one network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from vaekit.config import part
+
+
+@part("network/concatenate")
+class Concatenate(nn.Module):
+    """A network that reads the vectors of several latents side by side, in the order of the prior.
+
+    Args:
+        network: the network behind it; its input is as long as the latents together.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, z: Mapping[str, Tensor], condition: Tensor | None = None) -> Tensor:
+        return self.network(side_by_side(list(z.values())), condition)
+
+    def head(self, out_shape: tuple[int, ...]) -> nn.Module:
+        return self.network.head(out_shape)  # type: ignore[operator]
+
+
+def side_by_side(values: list[Tensor]) -> Tensor:
+    """Vectors on one last axis, their leading axes broadcast; at least one."""
+    leading = torch.broadcast_shapes(*(value.shape[:-1] for value in values))
+    return torch.cat([value.expand(*leading, value.shape[-1]) for value in values], dim=-1)

@@ -1,0 +1,59 @@
+"""Fully connected layers."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from vaekit.config import part
+from vaekit.networks.network import FlatHead, Shape, activation_of, dimensions, initialize, size
+
+
+@part("network/mlp")
+class MLP(nn.Module):
+    """Fully connected layers with one activation.
+
+    Args:
+        in_shape: shape of one input; it is flattened.
+        hidden: widths of the layers.
+        activation: ``relu``, ``tanh``, ``softplus``, ``silu``, ``elu`` or ``leaky-relu``.
+        condition_dim: length of the condition, 0 without one.
+        initialization: ``torch``, ``glorot``, ``he`` or ``small``.
+
+    >>> import torch
+    >>> MLP((1, 28, 28), hidden=(300, 200))(torch.zeros(5, 2, 1, 28, 28)).shape
+    torch.Size([5, 2, 200])
+    """
+
+    def __init__(
+        self,
+        in_shape: Shape,
+        hidden: tuple[int, ...] = (300, 300),
+        activation: str = "relu",
+        condition_dim: int = 0,
+        initialization: str = "torch",
+    ) -> None:
+        super().__init__()
+        if not hidden:
+            raise ValueError("hidden must name at least one layer; use the network 'linear' for none")
+        self.event_dims = dimensions(in_shape)
+        self.first = nn.Linear(size(in_shape), hidden[0])
+        self.first_condition = nn.Linear(condition_dim, hidden[0], bias=False) if condition_dim else None
+        self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in zip(hidden[:-1], hidden[1:], strict=True))
+        self.activation = activation_of(activation)
+        self.features = hidden[-1]
+        self.initialization = initialization
+        initialize(self, initialization)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        h = self.first(x.flatten(-self.event_dims))
+        if condition is not None and self.first_condition is not None:
+            h = h + self.first_condition(condition)
+        h = self.activation(h)
+        for layer in self.rest:
+            h = self.activation(layer(h))
+        return h
+
+    def head(self, out_shape: tuple[int, ...]) -> nn.Module:
+        head = FlatHead(self.features, out_shape)
+        initialize(head, self.initialization)
+        return head

@@ -1,0 +1,102 @@
+"""The contract of a network and the helpers that every one of them uses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+Shape = int | tuple[int, ...]
+
+
+class Network(Protocol):
+    """What posteriors and likelihoods expect of a network."""
+
+    def __call__(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Features ``(*leading, *feature_shape)`` of ``x`` ``(*leading, *in_shape)``."""
+        ...
+
+    def head(self, out_shape: tuple[int, ...]) -> nn.Module:
+        """A new layer from the features to ``(*leading, *out_shape)``."""
+        ...
+
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "relu": functional.relu,
+    "tanh": torch.tanh,
+    "softplus": functional.softplus,
+    "silu": functional.silu,
+    "elu": functional.elu,
+    "leaky-relu": functional.leaky_relu,
+}
+
+
+def activation_of(name: str) -> Callable[[Tensor], Tensor]:
+    """The activation of that name.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    if name not in ACTIVATIONS:
+        raise ValueError(f"the activation must be one of {', '.join(ACTIVATIONS)}, got '{name}'")
+    return ACTIVATIONS[name]
+
+
+def size(shape: Shape) -> int:
+    """Number of elements of a shape."""
+    return shape if isinstance(shape, int) else math.prod(shape)
+
+
+def dimensions(shape: Shape) -> int:
+    """Number of axes of a shape."""
+    return 1 if isinstance(shape, int) else len(shape)
+
+
+def over_leading(layer: Callable[[Tensor], Tensor], x: Tensor, event_dims: int) -> Tensor:
+    """Apply a layer that wants one batch axis to ``x`` with any number of leading axes."""
+    leading = x.shape[: x.dim() - event_dims]
+    y = layer(x.reshape(-1, *x.shape[x.dim() - event_dims :]))
+    return y.reshape(*leading, *y.shape[1:])
+
+
+class FlatHead(nn.Module):
+    """A linear layer from flat features to ``(*leading, *out_shape)``."""
+
+    def __init__(self, features: int, out_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.out_shape = out_shape
+        self.linear = nn.Linear(features, math.prod(out_shape))
+
+    def forward(self, h: Tensor) -> Tensor:
+        return self.linear(h).unflatten(-1, self.out_shape)
+
+
+def initialize(module: nn.Module, name: str) -> None:
+    """Set every linear and convolutional layer's weights in place.
+
+    ``torch``: as PyTorch does; ``glorot``: uniform, Glorot & Bengio 2010; ``he``: normal, He et al.
+    2015; ``small``: N(0, 0.01²), Kingma & Welling 2013. All but ``torch`` set biases to zero.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    schemes = {
+        "torch": None,
+        "glorot": nn.init.xavier_uniform_,
+        "he": lambda weight: nn.init.kaiming_normal_(weight, nonlinearity="relu"),
+        "small": lambda weight: nn.init.normal_(weight, std=0.01),
+    }
+    if name not in schemes:
+        raise ValueError(f"the initialization must be one of {', '.join(schemes)}, got '{name}'")
+    scheme = schemes[name]
+    if scheme is None:
+        return
+    for layer in module.modules():
+        if isinstance(layer, (nn.Linear, nn.Conv2d, nn.ConvTranspose2d)):
+            scheme(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)

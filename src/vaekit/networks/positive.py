@@ -1,0 +1,17 @@
+"""A positive number from any number."""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor
+from torch.nn.functional import softplus
+
+
+def positive(raw: Tensor, minimum: float = 1e-6) -> Tensor:
+    """A smooth map to (minimum, ∞): 1 at raw = 0, linear above.
+
+    Scales and rates grow linearly, not exponentially, with what the network says, which is what
+    keeps the first steps of training finite.
+    """
+    return softplus(raw + math.log(math.expm1(1 - minimum))) + minimum

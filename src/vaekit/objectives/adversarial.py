@@ -1,0 +1,59 @@
+"""A critic in latent space instead of a KL."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import logsigmoid
+
+from vaekit.config import part
+from vaekit.data.batch import Batch
+from vaekit.objectives.objective import Objective, Player, Value
+from vaekit.schedules import Step
+
+
+@part("objective/adversarial", paper="Makhzani et al. 2015")
+class Adversarial(nn.Module, Objective):
+    """log p(x|z) + w log D(z): the encoder fools a critic D that tells its codes from draws of the prior.
+
+    Two players. ``autoencoder`` (all of the model) reconstructs and fools the critic; ``critic``
+    maximises log D(z′) + log(1 − D(z)) with z′ ~ p(z), z ~ q(z|x). It matches the aggregate of q to
+    the prior and gives no bound on log p(x).
+
+    Args:
+        critic: network from z to features.
+        weight: w, in nats.
+    """
+
+    def __init__(self, critic: nn.Module, weight: float = 1.0) -> None:
+        super().__init__()
+        self.critic = critic
+        self.head = critic.head((1,))  # type: ignore[operator]
+        self.weight = weight
+
+    def players(self, model: nn.Module) -> dict[str, Player]:
+        return {
+            "autoencoder": Player(list(model.parameters()), self),
+            "critic": Player(list(self.parameters()), self.discriminate),
+        }
+
+    def logit(self, z: Tensor) -> Tensor:
+        """The critic's log-odds that z came from the prior, shape of z without its last axis."""
+        return self.head(self.critic(z)).squeeze(-1)
+
+    def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
+        draw = model.draw(batch)
+        log_px = draw.log_px.mean(0)
+        fooled = logsigmoid(self.logit(draw.latents["z"].value)).mean(0)
+        return Value(log_px + self.weight * fooled - draw.penalty, {"log_px": log_px, "log_fooled": fooled})
+
+    def discriminate(self, model: Any, batch: Batch, step: Step) -> Value:
+        """The critic's own value: log D(z′) + log(1 − D(z))."""
+        with torch.no_grad():
+            z = model.encode(batch.x, batch.condition).rsample()
+            from_prior = model.prior(batch.condition).sample(torch.Size([len(z)]))
+        real, fake = self.logit(from_prior), self.logit(z)
+        accuracy = 0.5 * ((real > 0).to(z.dtype) + (fake <= 0).to(z.dtype))
+        return Value(logsigmoid(real) + logsigmoid(-fake), {"critic_accuracy": accuracy})

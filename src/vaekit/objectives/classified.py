@@ -1,0 +1,37 @@
+"""Any objective, with a classifier that learns from the labelled rows as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vaekit.config import part
+from vaekit.data.batch import Batch
+from vaekit.objectives.objective import Objective, Value
+from vaekit.schedules import Step
+
+
+@part("objective/classified", paper="Kingma, Rezende, Mohamed & Welling 2014, equation 9")
+@dataclass(frozen=True)
+class Classified(Objective):
+    """objective + α log q(y|x) on rows whose label is observed.
+
+    Args:
+        objective: of the generative model.
+        alpha: weight of the classifier's log-likelihood, in nats per labelled row.
+    """
+
+    objective: Objective
+    alpha: float = 1.0
+
+    def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
+        value = self.objective(model, batch, step)
+        if batch.label is None:
+            return value
+        observed = batch.label >= 0
+        log_qy = model.classify(batch.x).log_prob(batch.label.clamp_min(0))
+        log_qy = torch.where(observed, log_qy, torch.zeros_like(log_qy))
+        mean = log_qy.sum() / observed.sum().clamp_min(1)
+        return Value(value.objective + self.alpha * log_qy, value.terms | {"log_qy": mean})

@@ -1,0 +1,35 @@
+"""The evidence lower bound."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vaekit.config import part
+from vaekit.data.batch import Batch
+from vaekit.objectives.objective import Objective, Value
+from vaekit.schedules import Schedule, Step, at
+
+
+@part("objective/elbo", paper="Kingma & Welling 2013; β: Higgins et al. 2017")
+@dataclass(frozen=True)
+class ELBO(Objective):
+    """E_q log p(x|z) − β KL(q(z|x)‖p(z)) (− the posterior's penalty, if it has one).
+
+    β = 1 is the evidence lower bound, SGVB-B of Kingma & Welling 2013 (equation 7) where the KL is
+    analytic and SGVB-A (equation 6) where it is not.
+
+    Args:
+        beta: β, a number or a schedule (``Linear(0, 1, epochs=100)`` is warm-up).
+        samples: draws for each row.
+    """
+
+    beta: float | Schedule = 1.0
+    samples: int = 1
+
+    def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
+        draw = model.draw(batch, self.samples)
+        log_px = draw.expect(draw.log_px).mean(0)
+        kl = draw.kl.mean(0)
+        value = log_px - at(self.beta, step) * kl - draw.penalty
+        return Value(value, {"log_px": log_px, "kl": kl})

@@ -1,0 +1,47 @@
+"""The evidence lower bound with a floor under the KL, against posterior collapse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaekit.config import part
+from vaekit.data.batch import Batch
+from vaekit.models.draw import Draw, Latent
+from vaekit.objectives.objective import Objective, Value
+from vaekit.schedules import Step
+
+
+@part("objective/free-bits", paper="Kingma et al. 2016, appendix C.8")
+@dataclass(frozen=True)
+class FreeBits(Objective):
+    """E_q log p(x|z) − Σ_j max(λ, E_batch KL_j): nothing is gained by a KL below λ.
+
+    j runs over the dimensions of a latent where its KL splits over them (both sides factorise), and
+    is the whole latent otherwise.
+
+    Args:
+        nats: λ, in nats for each dimension (or latent).
+        samples: draws for each row.
+    """
+
+    nats: float = 0.1
+    samples: int = 1
+
+    def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
+        draw = model.draw(batch, self.samples)
+        log_px = draw.expect(draw.log_px).mean(0)
+        floored = torch.stack([self._floored(draw, latent) for latent in draw.latents.values()]).sum(0)
+        value = log_px - floored - draw.penalty
+        return Value(value, {"log_px": log_px, "kl": draw.kl.mean(0), "kl_floored": floored})
+
+    def _floored(self, draw: Draw, latent: Latent) -> Tensor:
+        """Σ_j max(λ, E_batch KL_j), ``(batch,)``: rows differ, their mean is the term of the formula."""
+        kl = latent.kl.unsqueeze(-1) if latent.kl_dims is None else latent.kl_dims
+        # expect() sums branches on the second last axis: dimensions go first for its sake.
+        kl = draw.expect(kl.movedim(-1, 0))
+        kl = kl.mean(-2) if kl.dim() == 3 else kl  # samples; an enumerated latent has none
+        return torch.where(kl.mean(-1, keepdim=True) > self.nats, kl, torch.full_like(kl, self.nats)).sum(0)

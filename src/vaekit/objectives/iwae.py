@@ -1,0 +1,34 @@
+"""The importance-weighted bound."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vaekit.config import part
+from vaekit.data.batch import Batch
+from vaekit.objectives.objective import Objective, Value
+from vaekit.schedules import Step
+
+
+@part("objective/iwae", paper="Burda et al. 2016, equation 8")
+@dataclass(frozen=True)
+class IWAE(Objective):
+    """log (1/K) Σ_k w_k with w_k = p(x, z_k) / q(z_k|x): between the ELBO (K = 1) and log p(x) (K → ∞).
+
+    Its gradient weights each sample by w_k / Σ w (equation 14).
+
+    Args:
+        samples: K.
+    """
+
+    samples: int = 5
+
+    def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
+        draw = model.draw(batch, self.samples)
+        bound = torch.logsumexp(draw.log_w, dim=0) - math.log(self.samples)
+        log_px = draw.expect(draw.log_px).mean(0)
+        return Value(bound - draw.penalty, {"log_px": log_px, "kl": draw.kl.mean(0)})

@@ -1,0 +1,31 @@
+"""The standard normal."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Independent, Normal
+
+from vaekit.config import part
+
+
+@part("prior/standard-normal", paper="Kingma & Welling 2013")
+class StandardNormal(nn.Module):
+    """p(z) = N(0, I).
+
+    Args:
+        latent_dim: length of z.
+
+    >>> import vaekit as vk
+    >>> vk.priors.StandardNormal(20)().sample((5,)).shape
+    torch.Size([5, 20])
+    """
+
+    zero: Tensor
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.register_buffer("zero", torch.zeros(latent_dim), persistent=False)
+
+    def forward(self, condition: Tensor | None = None) -> Independent:
+        return Independent(Normal(self.zero, torch.ones_like(self.zero), validate_args=False), 1, validate_args=False)

@@ -1,0 +1,22 @@
+"""Named papers: functions that assemble parts, data, objective and schedule."""
+
+from vaekit.recipes import aae, hvae, m2, vae, vq_vae
+from vaekit.recipes.compose import default_latent_dim, make_decoder, make_encoder, make_part
+from vaekit.recipes.recipe import Plan, Recipe, make, recipe, recipes
+
+__all__ = [
+    "Plan",
+    "Recipe",
+    "aae",
+    "default_latent_dim",
+    "hvae",
+    "m2",
+    "make",
+    "make_decoder",
+    "make_encoder",
+    "make_part",
+    "recipe",
+    "recipes",
+    "vae",
+    "vq_vae",
+]

@@ -1,0 +1,41 @@
+"""The adversarial autoencoder."""
+
+from __future__ import annotations
+
+from vaekit.data.dataset import Dataset
+from vaekit.models.vae import VAE
+from vaekit.networks import MLP
+from vaekit.objectives import Adversarial
+from vaekit.recipes.compose import make_decoder, make_encoder, make_likelihood, make_part
+from vaekit.recipes.recipe import Plan, recipe
+from vaekit.schedules import Schedule
+from vaekit.training.fit import Phase
+
+
+@recipe(
+    "aae",
+    title="adversarial autoencoder: a critic matches the codes to the prior",
+    paper="Makhzani et al. 2015, Adversarial Autoencoders",
+)
+def aae(
+    data: Dataset,
+    *,
+    prior: str = "standard-normal",
+    posterior: str = "point",
+    likelihood: str | None = None,
+    network: str | None = None,
+    latent_dim: int = 8,
+    weight: float = 10.0,
+    epochs: int = 20,
+    learning_rate: float | Schedule = 1e-3,
+) -> Plan:
+    """A deterministic encoder and a critic with two hidden layers as wide as 16 times the latent."""
+    q = make_part("posterior", posterior, network=make_encoder(data, network), latent_dim=latent_dim)
+    model = VAE(
+        prior=make_part("prior", prior, latent_dim=latent_dim, posterior=q),
+        posterior=q,
+        likelihood=make_likelihood(data, likelihood, make_decoder(data, network, latent_dim)),
+    )
+    width = max(64, 16 * latent_dim)
+    critic = MLP(latent_dim, hidden=(width, width), activation="leaky-relu")
+    return Plan(model, (Phase(Adversarial(critic, weight), epochs, learning_rate),), data)

@@ -1,0 +1,81 @@
+"""Parts from their names: networks in both directions, and defaults by the kind of data."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from torch import nn
+
+import vaekit.registered  # noqa: F401 - so that parts can be named
+from vaekit.config import build, parse, parts
+from vaekit.data.dataset import Dataset
+from vaekit.data.kinds import Counts
+from vaekit.errors import UserError, unknown
+from vaekit.networks import LogInput
+
+
+def default_latent_dim(data: Dataset) -> int:
+    """The square root of the number of values in an example, between 2 and 64."""
+    return min(64, max(2, round(math.sqrt(math.prod(data.shape)))))
+
+
+def default_network(data: Dataset) -> str:
+    """Convolutions for colour images and those with a side over 32, fully connected layers for the rest.
+
+    The width of a layer is the largest power of two that is not above the number of values in an
+    example, between 64 and 256.
+    """
+    shape = data.shape
+    if len(shape) == 3 and min(shape[1:]) >= 8 and (shape[0] == 3 or max(shape[1:]) > 32):
+        return "convolutional"
+    width = min(256, max(64, 2 ** int(math.log2(math.prod(shape)))))
+    return f"mlp:hidden={width}/{width}"
+
+
+def make_part(slot: str, text: str, **context: Any) -> Any:
+    """A part from the small form ``name:option=value``; what is not given comes from the context.
+
+    Raises:
+        UserError: if the name or an option is not known.
+    """
+    name, options = parse(text)
+    return build(slot, name, context, None, options)
+
+
+def _make_network(text: str, direction: str, **context: Any) -> nn.Module:
+    name, options = parse(text)
+    known = parts("network")
+    directed = f"{name}-{direction}"
+    if directed not in known and name not in known:
+        families = {key.removesuffix("-encoder") for key in known if not key.endswith("-decoder")}
+        raise unknown("network", name, families - {"concatenate", "log-input"})
+    return build("network", directed if directed in known else name, context, None, options)
+
+
+def make_encoder(data: Dataset, text: str | None, condition_dim: int = 0) -> nn.Module:
+    """A network from an example to features; counts enter by their logarithm.
+
+    Raises:
+        UserError: if the network does not fit the shape of the data.
+    """
+    shape = data.shape
+    text = text or default_network(data)
+    if text.startswith("convolutional") and len(shape) != 3:
+        raise UserError(
+            f"a convolutional network needs images (channels, height, width); {data.name} has examples of shape {shape}.",
+            hint="use --network mlp.",
+        )
+    network = _make_network(text, "encoder", in_shape=shape, condition_dim=condition_dim)
+    return LogInput(network) if isinstance(data.kind, Counts) else network
+
+
+def make_decoder(data: Dataset, text: str | None, in_shape: int | tuple[int, ...], condition_dim: int = 0) -> nn.Module:
+    """A network from latents to features."""
+    text = text or default_network(data)
+    return _make_network(text, "decoder", in_shape=in_shape, image_shape=data.shape, condition_dim=condition_dim)
+
+
+def make_likelihood(data: Dataset, text: str | None, network: nn.Module) -> nn.Module:
+    """The likelihood of that name, or the one that fits the kind of data."""
+    return make_part("likelihood", text or data.kind.default_likelihood, network=network, shape=data.shape)

@@ -1,0 +1,43 @@
+"""The variational autoencoder with any parts."""
+
+from __future__ import annotations
+
+from vaekit.data.dataset import Dataset
+from vaekit.errors import UserError
+from vaekit.models.vae import VAE
+from vaekit.recipes.compose import default_latent_dim, make_decoder, make_encoder, make_likelihood, make_part
+from vaekit.recipes.recipe import Plan, recipe
+from vaekit.schedules import Schedule
+from vaekit.training.fit import Phase
+
+
+@recipe(
+    "vae",
+    title="variational autoencoder: any prior, posterior, likelihood and objective",
+    paper="Kingma & Welling 2013, Auto-Encoding Variational Bayes",
+)
+def vae(
+    data: Dataset,
+    *,
+    prior: str = "standard-normal",
+    posterior: str = "diagonal",
+    likelihood: str | None = None,
+    objective: str = "elbo",
+    network: str | None = None,
+    latent_dim: int | None = None,
+    epochs: int = 20,
+    learning_rate: float | Schedule = 1e-3,
+) -> Plan:
+    """One latent, one phase."""
+    latent_dim = default_latent_dim(data) if latent_dim is None else latent_dim
+    if latent_dim < 1:
+        raise UserError(f"latent_dim must be at least 1, got {latent_dim}.")
+    encoder = make_encoder(data, network)
+    q = make_part("posterior", posterior, network=encoder, latent_dim=latent_dim)
+    model = VAE(
+        prior=make_part("prior", prior, latent_dim=latent_dim, posterior=q, shape=data.shape),
+        posterior=q,
+        likelihood=make_likelihood(data, likelihood, make_decoder(data, network, latent_dim)),
+    )
+    goal = make_part("objective", objective, latent_dim=latent_dim, shape=data.shape)
+    return Plan(model, (Phase(goal, epochs, learning_rate),), data)

@@ -1,0 +1,144 @@
+"""A run is a folder: what was asked, the weights, what was measured, and the state to go on from."""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+import vaekit.registered  # noqa: F401 - so that the configuration can name them
+from vaekit import data as data_sets
+from vaekit.config import from_document
+from vaekit.data.dataset import Dataset
+from vaekit.errors import UserError
+from vaekit.evaluation import evaluate
+from vaekit.training.files import load_module_tensors, read_json, read_tensors, replacing
+
+FORMAT = 1
+
+
+class Run:
+    """A finished or unfinished training run.
+
+    ``config.json`` (how to rebuild the model, the data set, the phases, the settings),
+    ``model.safetensors`` (the weights), ``metrics.jsonl`` (a line an epoch), ``state/`` (to resume).
+    Nothing in it is a pickle and only registered parts are instantiated.
+
+    Args:
+        folder: the run folder.
+        data: the data set, if it is at hand; else it is loaded by its name when it is needed.
+    """
+
+    def __init__(self, folder: str | Path, data: Dataset | None = None) -> None:
+        self.folder = Path(folder)
+        self._data = data
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """``config.json``.
+
+        Raises:
+            UserError: if the folder is not a run folder, or of a newer version.
+        """
+        document = read_json(self.folder / "config.json")
+        if not isinstance(document, dict) or "model" not in document or "format" not in document:
+            raise UserError(f"{self.folder / 'config.json'} is not the configuration of a run.")
+        if document["format"] > FORMAT:
+            raise UserError(
+                f"{self.folder} was written by a newer vaekit (format {document['format']}, this one reads {FORMAT}).",
+                hint="install the newer version.",
+            )
+        return document
+
+    @cached_property
+    def model(self) -> Any:
+        """The model with its trained weights, in evaluation mode."""
+        model: nn.Module = from_document(self.config["model"])
+        path = self.folder / "model.safetensors"
+        tensors, _ = read_tensors(path)
+        load_module_tensors(model, tensors, path)
+        return model.eval()
+
+    @cached_property
+    def data(self) -> Dataset:
+        """The data set that the run was trained on.
+
+        Raises:
+            UserError: if it was given as arrays and has no name, or has changed since.
+        """
+        if self._data is not None:
+            return self._data
+        name = self.config["data"]["name"]
+        if not self.config["data"]["by_name"]:
+            raise UserError(f"{self.folder} was trained on arrays given in Python; give the data to evaluate on.")
+        return data_sets.load(name)
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """A record of each epoch."""
+        return read_metrics(self.folder / "metrics.jsonl")
+
+    def to(self, device: torch.device | str) -> Run:
+        """Move the model to a device."""
+        self.model.to(device)
+        return self
+
+    def evaluate(self, data: Dataset | None = None, **options: Any) -> dict[str, Any]:
+        """All figures of the model, see :func:`vaekit.evaluation.evaluate`.
+
+        Args:
+            data: other data of the same shape; the run's own without it.
+            options: ``split``, ``samples`` … as there.
+        """
+        data = self.data if data is None else data
+        self.check(data)
+        device = next(self.model.parameters()).device
+        return evaluate(self.model, data, device=device, **options)
+
+    def check(self, data: Dataset) -> None:
+        """
+        Raises:
+            UserError: if the data does not have the shape or kind that the model was made for.
+        """
+        expected = tuple(self.config["data"]["shape"])
+        if data.shape != expected:
+            raise UserError(
+                f"the model of {self.folder} was made for examples of shape {expected}; those of {data.name} are {data.shape}."
+            )
+        kind = from_document(self.config["data"]["kind"])
+        if type(kind) is not type(data.kind):
+            raise UserError(
+                f"the model of {self.folder} was made for {kind.describe()}; {data.name} holds {data.kind.describe()}."
+            )
+
+
+def load(folder: str | Path, data: Dataset | None = None) -> Run:
+    """Open a run folder.
+
+    Raises:
+        UserError: if it is not one.
+    """
+    run = Run(folder, data)
+    _ = run.config
+    return run
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The records of a ``metrics.jsonl``; a last line that was cut off is left out."""
+    records = []
+    if path.exists():
+        for line in path.read_text().splitlines():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError:
+                break
+    return records
+
+
+def rewrite_metrics(path: Path, records: list[dict[str, Any]]) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("".join(json.dumps(record) + "\n" for record in records))

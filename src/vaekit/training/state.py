@@ -1,0 +1,151 @@
+"""Everything that training must remember to go on exactly where it stopped."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vaekit.errors import UserError
+from vaekit.training.files import load_module_tensors, module_tensors, read_tensors, write_tensors
+
+
+@dataclass
+class Counters:
+    """Plain numbers of the state.
+
+    Attributes:
+        phase, epoch, batch: where training is: ``batch`` batches of epoch ``epoch`` of phase ``phase`` are done.
+        step: steps taken in this phase.
+        best, best_epoch: best validation figure so far, and the epoch (of all phases) that had it.
+        waited: epochs of this phase since it last got better.
+        epochs_total: epochs finished in all phases.
+        skipped, skipped_in_a_row: steps not taken because something was not finite.
+        seconds: time spent so far, over all sessions.
+    """
+
+    phase: int = 0
+    epoch: int = 0
+    batch: int = 0
+    step: int = 0
+    best: float | None = None
+    best_epoch: int = 0
+    waited: int = 0
+    epochs_total: int = 0
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    seconds: float = 0.0
+
+
+class State:
+    """Model, objective, optimisers, averages, random numbers and counters of a training run.
+
+    Args:
+        model: the model, on its device.
+        ema_decay: decay of the running average of the weights; 0 for none.
+    """
+
+    def __init__(self, model: nn.Module, ema_decay: float) -> None:
+        self.model = model
+        self.ema_decay = ema_decay
+        self.average = copy.deepcopy(model).requires_grad_(False) if ema_decay else None
+        self.objective: nn.Module | None = None
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.sums: dict[str, Tensor] = {}
+        self.best: dict[str, Tensor] = {}
+        self.counters = Counters()
+
+    @property
+    def shown(self) -> nn.Module:
+        """The model that is evaluated and kept: the average of the weights if there is one."""
+        return self.model if self.average is None else self.average
+
+    @torch.no_grad()
+    def follow_average(self) -> None:
+        """Move the average a step towards the model."""
+        if self.average is None:
+            return
+        for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
+            kept.lerp_(new, 1 - self.ema_decay)
+        for kept, new in zip(self.average.buffers(), self.model.buffers(), strict=True):
+            kept.copy_(new)
+
+    def keep_best(self, figure: float | None) -> bool:
+        """Remember the shown weights if ``figure`` is the best so far (or there is none to go by)."""
+        better = figure is None or self.counters.best is None or figure > self.counters.best
+        self.counters.waited = 0 if better else self.counters.waited + 1
+        if better:
+            self.counters.best = figure
+            self.counters.best_epoch = self.counters.epochs_total
+            self.best = {name: tensor.detach().clone() for name, tensor in module_tensors(self.shown).items()}
+        return better
+
+    def add(self, name: str, value: Tensor) -> None:
+        """Add to an epoch's running sums, on the device, without waiting for it."""
+        value = value.detach().double()
+        self.sums[name] = self.sums[name] + value if name in self.sums else value
+
+    def _groups(self) -> dict[str, dict[str, Tensor]]:
+        """All tensors by owner."""
+        groups = {"model": module_tensors(self.model), "best": self.best, "sums": self.sums}
+        if self.average is not None:
+            groups["average"] = module_tensors(self.average)
+        if self.objective is not None:
+            groups["objective"] = module_tensors(self.objective)
+        for player, optimizer in self.optimizers.items():
+            parameters = optimizer.param_groups[0]["params"]
+            groups[f"optimizer/{player}"] = {
+                f"{index}/{key}": value
+                for index, parameter in enumerate(parameters)
+                for key, value in optimizer.state.get(parameter, {}).items()
+            }
+        groups["random"] = {"cpu": torch.get_rng_state()}
+        if torch.cuda.is_available():
+            groups["random"]["cuda"] = torch.cuda.get_rng_state()
+        return groups
+
+    def save(self, path: Path) -> None:
+        """Write all of it to one file, whole or not at all."""
+        tensors = {
+            f"{group}:{name}": tensor for group, items in self._groups().items() for name, tensor in items.items()
+        }
+        write_tensors(path, tensors, {"counters": json.dumps(asdict(self.counters))})
+
+    def read_counters(self, path: Path) -> dict[str, dict[str, Tensor]]:
+        """Set the counters from a file and return its tensors by owner, for :meth:`restore`."""
+        tensors, metadata = read_tensors(path)
+        try:
+            self.counters = Counters(**json.loads(metadata["counters"]))
+        except (KeyError, TypeError, json.JSONDecodeError):
+            raise UserError(f"{path} is not a training state of this version.") from None
+        groups: dict[str, dict[str, Tensor]] = {}
+        for key, tensor in tensors.items():
+            group, _, name = key.partition(":")
+            groups.setdefault(group, {})[name] = tensor
+        return groups
+
+    def restore(self, groups: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Put everything back; objective and optimisers of the current phase must have been made."""
+        where = "the training state"
+        load_module_tensors(self.model, groups["model"], where)
+        if self.average is not None:
+            load_module_tensors(self.average, groups["average"], where)
+        if self.objective is not None:
+            load_module_tensors(self.objective, groups.get("objective", {}), where)
+        device = next(self.model.parameters()).device
+        self.best = {name: tensor.to(device) for name, tensor in groups.get("best", {}).items()}
+        self.sums = {name: tensor.to(device) for name, tensor in groups.get("sums", {}).items()}
+        for player, optimizer in self.optimizers.items():
+            parameters = optimizer.param_groups[0]["params"]
+            for key, tensor in groups.get(f"optimizer/{player}", {}).items():
+                index, _, name = key.partition("/")
+                parameter = parameters[int(index)]
+                optimizer.state[parameter][name] = tensor.to(parameter.device)
+        torch.set_rng_state(groups["random"]["cpu"])
+        if torch.cuda.is_available() and "cuda" in groups["random"]:
+            torch.cuda.set_rng_state(groups["random"]["cuda"])

@@ -1,0 +1,58 @@
+"""What became infinite or not a number, and where."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vaekit.data.batch import Batch
+from vaekit.objectives.objective import Value
+
+
+def is_bad(tensor: Tensor) -> bool:
+    return not bool(torch.isfinite(tensor).all())
+
+
+@torch.no_grad()
+def name_the_cause(model: Any, batch: Batch, value: Value, rows: Tensor, player: str) -> str:
+    """One sentence: which term, which latent, which row.
+
+    Args:
+        model: the model, as it was at the bad step.
+        batch: the batch.
+        value: what the objective said.
+        rows: the batch's row numbers in the training data.
+        player: whose step it was.
+    """
+    if is_bad(batch.x):
+        return f"the data itself is not finite in {_rows(batch.x.flatten(1), rows)}"
+    terms = [name for name, term in value.terms.items() if is_bad(term)]
+    where = _rows(value.objective.unsqueeze(-1), rows)
+    latents = []
+    for name, latent in model.draw(batch).latents.items():
+        for field, tensor in latent._asdict().items():
+            if tensor is not None and is_bad(tensor):
+                latents.append(f"{field} of the latent {name}")
+    if is_bad(value.objective) or terms:
+        what = " and ".join([*terms, *latents]) or "the objective"
+        return f"{what} became infinite or not a number in {where}"
+    gradients = [
+        name for name, parameter in model.named_parameters() if parameter.grad is not None and is_bad(parameter.grad)
+    ]
+    owner = f" of {gradients[0]}" if gradients else ""
+    return f"the gradient{owner} of the player '{player}' became infinite or not a number"
+
+
+def _rows(table: Tensor, rows: Tensor) -> str:
+    bad = rows[~torch.isfinite(table.detach()).all(-1).cpu()].tolist()
+    if not bad:
+        return "the batch as a whole"
+    more = f" and {len(bad) - 1} more rows of its batch" if len(bad) > 1 else ""
+    return f"row {bad[0]} of the training data{more}"
+
+
+def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
+    """The norm of all gradients together, a tensor on the device."""
+    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
