@@ -33,7 +33,23 @@ if TYPE_CHECKING:
     from vaekit.models import M2, VAE, Batch
     from vaekit.training import Run, fit, load
 
-_MODULES = ["config", "data", "distributions", "evaluation", "likelihoods", "models", "networks", "objectives", "plots", "posteriors", "priors", "recipes", "schedules", "testing", "training"]
+_MODULES = [
+    "config",
+    "data",
+    "distributions",
+    "evaluation",
+    "likelihoods",
+    "models",
+    "networks",
+    "objectives",
+    "plots",
+    "posteriors",
+    "priors",
+    "recipes",
+    "schedules",
+    "testing",
+    "training",
+]
 _NAMES = {
     "part": "vaekit.config",
     "UserError": "vaekit.errors",

@@ -162,7 +162,7 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
         key, equals, value = item.partition("=")
         if not equals or not key.strip():
             raise UserError(f"'{text}' is not of the form name:option=value,option=value (at '{item}').")
-        options[key.strip().replace("-", "_")] = _value(value.strip())
+        options[key.strip().replace("-", "_")] = literal(value.strip())
     return name.strip(), options
 
 
@@ -177,7 +177,8 @@ def _split(text: str) -> list[str]:
     return [item for item in items if item.strip()]
 
 
-def _value(text: str) -> Any:
+def literal(text: str) -> Any:
+    """A value of the small form: a number, ``true``, ``false``, ``none``, a schedule, sizes ``300/300``, or a word."""
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]
@@ -191,9 +192,9 @@ def _value(text: str) -> Any:
         for item in _split(call[2]):
             key, equals, value = item.partition("=")
             if equals:
-                named[key.strip()] = _value(value.strip())
+                named[key.strip()] = literal(value.strip())
             else:
-                positional.append(_value(item.strip()))
+                positional.append(literal(item.strip()))
         return build("schedule", call[1], {}, positional, named)
     if "/" in text and all(piece.strip().isdigit() for piece in text.split("/")):
         return tuple(int(piece) for piece in text.split("/"))

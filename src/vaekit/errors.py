@@ -24,7 +24,17 @@ class UserError(Exception):
 
 
 class Interrupted(Exception):
-    """The user stopped the work; its state is saved. The command line exits with 130."""
+    """The user stopped the work; its state is saved. The command line exits with 130.
+
+    Args:
+        message: what was stopped.
+        folder: the run folder to go on from.
+    """
+
+    def __init__(self, message: str, folder: object) -> None:
+        super().__init__(message)
+        self.message = message
+        self.folder = folder
 
 
 class TrainingFailed(RuntimeError):

@@ -11,10 +11,11 @@ from vaekit.config import parse
 from vaekit.data import kinds
 from vaekit.data.catalogue import Option, named, names, options
 from vaekit.data.dataset import Dataset, Split
+from vaekit.data.kinds import Kind
 from vaekit.data.readers import ENDINGS, as_dataset, read
 from vaekit.errors import unknown
 
-__all__ = ["Dataset", "Option", "Split", "as_dataset", "kinds", "load", "named", "names", "options"]
+__all__ = ["Dataset", "Option", "Split", "as_dataset", "kinds", "load", "load_rows", "named", "names", "options"]
 
 
 def load(text: str | Path, **given: Any) -> Dataset:
@@ -38,12 +39,27 @@ def load(text: str | Path, **given: Any) -> Dataset:
             if key not in known:
                 raise unknown("option of a data file", key, known)
         dataset = read(name, **chosen)
+        # Written down in a run, a path must mean the same from any folder.
+        name = str(Path(name).resolve())
     else:
         error = unknown("data set", name, names())
         error.hint = error.hint or f"for a file of your own give its path (with {' or '.join(ENDINGS)})."
         raise error
     written = ",".join(f"{key}={'none' if value is None else value}" for key, value in chosen.items())
     return replace(dataset, name=f"{name}:{written}" if written else name)
+
+
+def load_rows(text: str | Path, kind: Kind | None = None) -> Dataset:
+    """Data for a finished model: all rows of a path in their order, read as ``kind``; a catalogue name as ever.
+
+    Raises:
+        UserError: as of :func:`load`.
+    """
+    name, in_text = _name_and_options(str(text))
+    if name in names() or not _is_path(name):
+        return load(text)
+    known = {} if kind is None or in_text.keys() & {"kind", "binarization"} else {"kind": kind}
+    return replace(load(text, whole=True, **known), name=str(text))
 
 
 def _name_and_options(text: str) -> tuple[str, dict[str, Any]]:

@@ -66,8 +66,16 @@ class Dataset:
         return digest.hexdigest()
 
     def split(self, name: str) -> Split:
-        """One split by name: ``train``, ``validation`` or ``test``."""
-        return {"train": self.train, "validation": self.validation, "test": self.test}[name]
+        """One split by name: ``train``, ``validation``, ``test``, or ``all`` of them in that order, each row once."""
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        if name != "all":
+            return splits[name]
+        distinct = list({id(split.x): split for split in splits.values()}.values())
+        if len(distinct) == 1:
+            return distinct[0]
+        labels = [split.label for split in distinct if split.label is not None]
+        x = np.concatenate([split.x for split in distinct])
+        return Split(x, np.concatenate(labels) if len(labels) == len(distinct) else None)
 
     def with_labels(self, num_labelled: int, *, share: float = 0.5, seed: int = 0) -> Dataset:
         """Keep the labels of ``num_labelled`` training rows, as many of each class as can be; hide the others.

@@ -7,6 +7,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +33,12 @@ Parts = dict[str, Array]
 def read(
     path: str | Path,
     *,
-    kind: str | None = None,
+    kind: str | Kind | None = None,
     binarization: str | None = None,
     validation: float = 0.1,
     test: float = 0.1,
     split_seed: int = 0,
+    whole: bool = False,
 ) -> Dataset:
     """Read an own file.
 
@@ -66,7 +68,7 @@ def read(
             raise _objects(f"{path}") from error
         reason = getattr(error, "strerror", None) or str(error) or "it ends too early"
         raise UserError(f"{path} cannot be read: {reason.rstrip('.')}.") from error
-    return as_dataset(
+    dataset = as_dataset(
         x,
         y,
         kind=kind,
@@ -74,9 +76,11 @@ def read(
         validation=validation,
         test=test,
         split_seed=split_seed,
+        whole=whole,
         name=f"{path}",
         source=f"{path.resolve()}",
     )
+    return replace(dataset, by_name=True)
 
 
 def _read_npy(path: Path) -> tuple[Array, None]:
@@ -119,6 +123,7 @@ def as_dataset(
     validation: float = 0.1,
     test: float = 0.1,
     split_seed: int = 0,
+    whole: bool = False,
     name: str = "array",
     source: str = "",
 ) -> Dataset:
@@ -137,6 +142,7 @@ def as_dataset(
         validation: share of the rows, or a number of rows, that is set aside where ``x`` has no such part.
         test: the same for the test rows.
         split_seed: which rows. A memory-mapped array over 2 GiB is cut in its order instead: train first.
+        whole: do not cut: all rows, in their order, are every split that ``x`` does not give.
         name: what error messages call it.
         source: where it came from, for people.
 
@@ -157,12 +163,23 @@ def as_dataset(
     }
     splits = {part: Split(stored[part], labels.get(part)) for part in stored}
     missing = {part: share for part, share in (("validation", validation), ("test", test)) if part not in splits}
-    if missing:
+    if missing and whole:
+        splits |= dict.fromkeys(missing, splits["train"])
+    elif missing:
         splits |= _cut(splits["train"], missing, split_seed, name)
     if chosen.binarization == "dynamic":
         once = binarize_once([splits[part].x for part in PARTS[1:]], chosen.levels)  # type: ignore[union-attr]
         splits |= {part: Split(drawn, splits[part].label) for part, drawn in zip(PARTS[1:], once, strict=True)}
-    return Dataset(name, chosen, **splits, num_classes=num_classes, source=source or name)
+    return Dataset(
+        name,
+        chosen,
+        splits["train"],
+        splits["validation"],
+        splits["test"],
+        num_classes=num_classes,
+        source=source or name,
+        by_name=False,
+    )
 
 
 def binarize_once(arrays: list[Array], levels: int) -> list[Array]:

@@ -10,7 +10,7 @@ import torch
 
 from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader
-from vaekit.evaluation.latents import active_units, posterior_means
+from vaekit.evaluation.latents import active_units, encodings
 from vaekit.evaluation.likelihood import bound, evaluating, log_likelihood
 
 
@@ -72,7 +72,7 @@ def _reconstruction(question: Question) -> dict[str, Any]:
 
 
 def _latents(question: Question) -> dict[str, Any]:
-    units = active_units(posterior_means(question.model, question.loader, seed=question.seed))
+    units = active_units(encodings(question.model, question.loader, question.seed))
     return {"active_units": sum(units.values()), "active_units_by_latent": units}
 
 

@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from vaekit.data.batch import Batch
+from vaekit.distributions.chain import levels
 from vaekit.evaluation.likelihood import evaluating
 
 ACTIVE_ABOVE = 0.01
 
 
-def posterior_means(model: Any, batches: Iterable[Batch], *, seed: int = 0) -> dict[str, Tensor]:
-    """E_q[z|x] of every row, by latent, each ``(examples, units)``."""
-    means: dict[str, list[Tensor]] = {}
+class Encoding(NamedTuple):
+    """q(z|x) of every row by its mean and standard deviation, each ``(examples, *latent)``."""
+
+    mean: Tensor
+    scale: Tensor
+
+
+def encodings(
+    model: Any, batches: Iterable[Batch], seed: int = 0, progress: Callable[[int], None] = lambda rows: None
+) -> dict[str, Encoding]:
+    """Mean and standard deviation of q(z|x) of every row, by latent, on the CPU.
+
+    A latent below another is taken given the means of those before it.
+
+    Args:
+        model: anything that encodes.
+        batches: the data.
+        seed: of a dynamic binarisation.
+        progress: told the number of rows finished with each batch.
+    """
+    columns: dict[str, list[tuple[Tensor, Tensor]]] = {}
     with evaluating(model, seed):
         for batch in batches:
-            mean = model.encode(batch.x, batch.condition).mean
-            for name, value in (mean if isinstance(mean, dict) else {"z": mean}).items():
-                means.setdefault(name, []).append(value.flatten(1))
-    return {name: torch.cat(values) for name, values in means.items()}
+            before: dict[str, Tensor] = {}
+            for name, conditional in levels(model.encode(batch.x, batch.condition)).items():
+                q = conditional(before)
+                before[name] = q.mean
+                columns.setdefault(name, []).append((q.mean.cpu(), q.stddev.cpu()))
+            progress(len(batch.x))
+    return {name: Encoding(*map(torch.cat, zip(*rows, strict=True))) for name, rows in columns.items()}
 
 
-def active_units(means: dict[str, Tensor]) -> dict[str, int]:
-    """Units of each latent whose posterior mean varies over the data by more than 0.01 (Burda et al. 2016, section 5.2)."""
-    return {name: int((mean.var(0) > ACTIVE_ABOVE).sum()) for name, mean in means.items()}
+def active_units(latents: dict[str, Encoding]) -> dict[str, int]:
+    """Units of each latent whose posterior mean has a variance over 0.01 (Burda et al. 2016, section 5.2)."""
+    return {name: int((encoding.mean.var(0) > ACTIVE_ABOVE).sum()) for name, encoding in latents.items()}

@@ -97,7 +97,8 @@ def log_likelihood(
             rows_seen += rows
             progress(rows)
     stacked = [torch.cat(column) for column in zip(*columns, strict=True)]
-    return LogLikelihood(*stacked, {name: value / rows_seen for name, value in kl_dims.items()})
+    log_p, elbo, log_px, kl, effective = stacked
+    return LogLikelihood(log_p, elbo, log_px, kl, effective, {name: dim / rows_seen for name, dim in kl_dims.items()})
 
 
 def bound(model: Any, batches: Iterable[Batch], *, seed: int = 0) -> dict[str, float]:

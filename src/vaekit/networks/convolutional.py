@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -47,9 +49,7 @@ class ConvolutionalEncoder(nn.Module):
         super().__init__()
         depth = len(channels)
         widths = (in_shape[0], *channels)
-        self.layers = nn.ModuleList(
-            nn.Conv2d(a, b, kernel_size=3, stride=2, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True)
-        )
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, kernel_size=3, stride=2, padding=1) for a, b in pairwise(widths))
         self.first_condition = nn.Linear(condition_dim, channels[0], bias=False) if condition_dim else None
         self.feature_shape = (channels[-1], halvings(in_shape[1], depth)[-1], halvings(in_shape[2], depth)[-1])
         self.activation = activation_of(activation)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -35,7 +37,7 @@ class GatedMLP(nn.Module):
         widths = (size(in_shape), *hidden)
         self.event_dims = dimensions(in_shape)
         # Content and gate are the two halves of one matrix product.
-        self.layers = nn.ModuleList(nn.Linear(a, 2 * b) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.layers = nn.ModuleList(nn.Linear(a, 2 * b) for a, b in pairwise(widths))
         self.first_condition = nn.Linear(condition_dim, 2 * hidden[0], bias=False) if condition_dim else None
         self.features = hidden[-1]
         self.initialization = initialization

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from vaekit.config import part
@@ -38,7 +40,7 @@ class MLP(nn.Module):
         self.event_dims = dimensions(in_shape)
         self.first = nn.Linear(size(in_shape), hidden[0])
         self.first_condition = nn.Linear(condition_dim, hidden[0], bias=False) if condition_dim else None
-        self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in zip(hidden[:-1], hidden[1:], strict=True))
+        self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(hidden))
         self.activation = activation_of(activation)
         self.features = hidden[-1]
         self.initialization = initialization

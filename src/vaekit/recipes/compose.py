@@ -63,7 +63,7 @@ def make_encoder(data: Dataset, text: str | None, condition_dim: int = 0) -> nn.
     text = text or default_network(data)
     if text.startswith("convolutional") and len(shape) != 3:
         raise UserError(
-            f"a convolutional network needs images (channels, height, width); {data.name} has examples of shape {shape}.",
+            f"a convolutional network needs images (channels, height, width); {data.name} has shape {shape}.",
             hint="use --network mlp.",
         )
     network = _make_network(text, "encoder", in_shape=shape, condition_dim=condition_dim)

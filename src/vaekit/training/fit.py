@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import threading
 import time
@@ -107,6 +108,7 @@ def fit(
     settings: Settings | None = None,
     out: str | Path | None = None,
     resume: bool = False,
+    overwrite: bool = False,
     quiet: bool = False,
     note: dict[str, Any] | None = None,
     **options: Any,
@@ -121,6 +123,7 @@ def fit(
         settings: what holds for all of it; or give its fields (``batch_size=…``, ``seed=…``) directly.
         out: the run folder; ``runs/DATA-N`` without one.
         resume: go on from the state in ``out``, exactly as if it had not stopped; starts if there is none.
+        overwrite: start again in a run folder that is in use; what is in it is removed.
         quiet: show no progress.
         note: more to be written into ``config.json``.
         options: fields of :class:`Settings`.
@@ -148,10 +151,9 @@ def fit(
         "settings": to_document(settings),
         **(note or {}),
     }
-    open_folder(folder, config, resume)
+    open_folder(folder, config, resume=resume, overwrite=overwrite)
     Training(model, data, phases, settings, folder, quiet).run()
-    run = Run(folder, data)
-    return run
+    return Run(folder, data)
 
 
 def fresh_folder(parent: Path, name: str) -> Path:
@@ -163,13 +165,15 @@ def fresh_folder(parent: Path, name: str) -> Path:
     return parent / f"{stem}-{number}"
 
 
-def open_folder(folder: Path, config: dict[str, Any], resume: bool) -> None:
+def open_folder(folder: Path, config: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
     """Make the run folder and write ``config.json``, or check that the one there asks for the same.
 
     Raises:
         UserError: if it is in use or differs.
     """
     path = folder / "config.json"
+    if overwrite and path.exists():
+        shutil.rmtree(folder)
     if path.exists() and resume:
         before = read_json(path)
         for key in ("data", "model", "settings"):
@@ -305,7 +309,7 @@ class Training:
                 counters.seconds, started, saved_at = counters.seconds + now - started, now, now
                 self.state.save(self.state_path)
             if self.stop_asked:
-                raise Interrupted(f"stopped in epoch {counters.epochs_total + 1}; the state is saved in {self.folder}.")
+                raise Interrupted(f"stopped in epoch {counters.epochs_total + 1}; the state is saved.", self.folder)
         counters.epoch, counters.epochs_total, counters.batch = counters.epoch + 1, counters.epochs_total + 1, 0
         self._report(phase, started)
 

@@ -14,6 +14,7 @@ import vaekit.registered  # noqa: F401 - so that the configuration can name them
 from vaekit import data as data_sets
 from vaekit.config import from_document
 from vaekit.data.dataset import Dataset
+from vaekit.data.kinds import Kind
 from vaekit.errors import UserError
 from vaekit.evaluation import evaluate
 from vaekit.training.files import load_module_tensors, read_json, read_tensors, replacing
@@ -64,6 +65,11 @@ class Run:
         return model.eval()
 
     @cached_property
+    def kind(self) -> Kind:
+        """What the numbers are that the model was made for."""
+        return from_document(self.config["data"]["kind"])
+
+    @cached_property
     def data(self) -> Dataset:
         """The data set that the run was trained on.
 
@@ -81,6 +87,16 @@ class Run:
     def metrics(self) -> list[dict[str, Any]]:
         """A record of each epoch."""
         return read_metrics(self.folder / "metrics.jsonl")
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The record of the epoch that is kept; ``epochs``, ``seconds`` and ``skipped`` are the whole run's."""
+        metrics = self.metrics
+        watched = "validation_elbo" if "validation_elbo" in metrics[-1] else "validation_log_px"
+        keeps_best = self.config["settings"]["keep_best"]
+        best = max(metrics, key=lambda record: record[watched]) if keeps_best else metrics[-1]
+        last = {"epochs": metrics[-1]["epoch"], "seconds": metrics[-1]["seconds"], "skipped": metrics[-1]["skipped"]}
+        return best | last
 
     def to(self, device: torch.device | str) -> Run:
         """Move the model to a device."""
@@ -107,12 +123,13 @@ class Run:
         expected = tuple(self.config["data"]["shape"])
         if data.shape != expected:
             raise UserError(
-                f"the model of {self.folder} was made for examples of shape {expected}; those of {data.name} are {data.shape}."
+                f"the model of {self.folder} was made for examples of shape {expected}; "
+                f"those of {data.name} are {data.shape}."
             )
-        kind = from_document(self.config["data"]["kind"])
-        if type(kind) is not type(data.kind):
+        if type(self.kind) is not type(data.kind):
             raise UserError(
-                f"the model of {self.folder} was made for {kind.describe()}; {data.name} holds {data.kind.describe()}."
+                f"the model of {self.folder} was made for {self.kind.describe()}; "
+                f"{data.name} holds {data.kind.describe()}."
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -53,6 +54,6 @@ def _rows(table: Tensor, rows: Tensor) -> str:
     return f"row {bad[0]} of the training data{more}"
 
 
-def gradient_norm(parameters: list[nn.Parameter]) -> Tensor:
+def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
     """The norm of all gradients together, a tensor on the device."""
     return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])

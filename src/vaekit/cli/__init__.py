@@ -1,0 +1,82 @@
+"""The command line. Results go to stdout, talk to stderr; torch is imported only by the verb that needs it."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+
+from vaekit.errors import Interrupted, TrainingFailed, UserError, unknown
+
+VERBS = {
+    "demo": "train on images, evaluate, and draw pictures, in under three minutes",
+    "train": "train a model on data",
+    "evaluate": "bounds, importance-weighted likelihood and all else that model and data allow",
+    "sample": "new data from the model",
+    "reconstruct": "data and what the model makes of it",
+    "encode": "the latents of data, with their uncertainty",
+    "list": "systems, parts, data sets, papers",
+}
+
+_HELP = """usage: vaekit VERB …
+
+Variational autoencoders: any prior, posterior, likelihood, objective, network and kind of data.
+
+{verbs}
+
+vaekit VERB --help explains a verb. Data is a name (vaekit list data) or a path (.npy, .npz).
+Exit codes: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted (resumable).
+
+first steps:
+  vaekit demo
+  vaekit train mnist --out runs/first
+  vaekit evaluate runs/first
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a verb and return the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if not given or given[0] in ("--help", "-h", "help"):
+        print(_HELP.format(verbs="\n".join(f"  {verb:<13}{what}" for verb, what in VERBS.items())), end="")
+        return 0
+    if given[0] == "--version":
+        from vaekit._version import __version__
+
+        print(f"vaekit {__version__}")
+        return 0
+    try:
+        if given[0] not in VERBS:
+            raise unknown("verb", given[0], VERBS)
+        return _run(given[0], given[1:])
+    except UserError as error:
+        return _fail(2, error.message, error.hint)
+    except TrainingFailed as error:
+        return _fail(1, str(error))
+    except Interrupted as error:
+        return _fail(130, error.message, f"vaekit train --resume {error.folder} goes on from there.")
+    except KeyboardInterrupt:
+        return _fail(130, "interrupted.")
+    except BrokenPipeError:
+        # The reader of our output has gone (… | head): nothing is wrong and nothing more can be said.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:
+        traceback.print_exc()
+        return _fail(1, "this is a fault of vaekit, not of your input.", "please report it with the lines above.")
+
+
+def _run(verb: str, arguments: list[str]) -> int:
+    import tyro
+
+    module = importlib.import_module(f"vaekit.cli.{verb}")
+    options = tyro.cli(module.Options, prog=f"vaekit {verb}", description=module.__doc__, args=arguments)
+    return module.run(options) or 0
+
+
+def _fail(code: int, message: str, hint: str = "") -> int:
+    print(f"error: {message}", file=sys.stderr)
+    if hint:
+        print(f"hint: {hint}", file=sys.stderr)
+    return code

@@ -1,0 +1,71 @@
+"""Train a variational autoencoder on real images, evaluate it and draw its pictures.
+
+MNIST if it can be had, else Fashion-MNIST, else the 8 × 8 digits that are always there."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from vaekit.errors import UserError
+
+CHOICES = {"mnist": 12, "fashion-mnist:binarization=dynamic": 12, "digits": 150}
+
+
+@dataclass
+class Options:
+    out: Path = Path("runs/demo")
+    """The run folder; what is there from an earlier demo is replaced."""
+    data: str | None = None
+    """Use this data set and no other."""
+    epochs: int | None = None
+    """Passes over the training data (default: what fits into about a minute)."""
+
+
+def run(options: Options) -> int:
+    import torch
+
+    from vaekit import recipes, training
+    from vaekit.cli import evaluate, reconstruct, sample
+    from vaekit.plots.curves import curves
+    from vaekit.training.files import replacing
+    from vaekit.training.progress import Bar
+
+    name, data_set = _first_that_can_be_had((options.data,) if options.data else tuple(CHOICES))
+    print(f"demo: {name} ({data_set.source}), {data_set.kind.describe()}", file=sys.stderr)
+    torch.manual_seed(0)
+    plan = recipes.make("vae", data_set, {"epochs": options.epochs or CHOICES.get(name, 10)})
+    run = training.fit(plan.model, plan.data, phases=plan.phases, out=options.out, overwrite=True)
+    limit = 1000
+    with Bar("evaluating", min(limit, len(data_set.test.x)), "examples") as bar:
+        figures = run.evaluate(samples=500, limit=limit, progress=bar.advance)
+    pictures = {
+        "samples": options.out / "samples.png",
+        "reconstructions": options.out / "reconstructions.png",
+        "curves": options.out / "curves.png",
+    }
+    sample.run(sample.Options(options.out, pictures["samples"], number=100))
+    reconstruct.run(reconstruct.Options(options.out, out=pictures["reconstructions"], number=60))
+    with replacing(pictures["curves"]) as temporary:
+        curves(run.metrics).savefig(temporary, dpi=110, format="png")
+    print(evaluate.text(figures))
+    print(f"pictures: {', '.join(str(path) for path in pictures.values())}")
+    print("next:")
+    print(
+        f"  vaekit evaluate {options.out} --samples 5000      the likelihood with more samples, on all of the test set"
+    )
+    print(f"  vaekit train {name} --prior mixture --out runs/mixture      another prior")
+    print(f"  vaekit encode {options.out} -o latents.npz      embeddings with their uncertainty")
+    return 0
+
+
+def _first_that_can_be_had(names: tuple[str, ...]):
+    from vaekit import data
+
+    for name in names[:-1]:
+        try:
+            return name, data.load(name)
+        except UserError as error:
+            print(f"demo: {name} cannot be had here: {error.message}", file=sys.stderr)
+    return names[-1], data.load(names[-1])

@@ -1,0 +1,93 @@
+"""All figures of a run on a data set, with their protocol.
+
+Nats per example: summed over dimensions, averaged over the examples."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from vaekit.cli.options import (
+    Json,
+    OptionalData,
+    Parts,
+    RunFolder,
+    SplitName,
+    data_for,
+    import_parts,
+    open_run,
+    print_json,
+)
+
+
+@dataclass
+class Options:
+    run: RunFolder
+    data: OptionalData = None
+    samples: int = 5000
+    """Draws for each example of the importance-weighted likelihood."""
+    split: SplitName = None
+    limit: int | None = None
+    """Use only so many of them."""
+    seed: int = 0
+    """Of the draws."""
+    device: str = "auto"
+    """cpu, cuda, mps or auto."""
+    parts: Parts = ()
+    json: Json = False
+
+
+def run(options: Options) -> int:
+    from vaekit.errors import UserError
+
+    if options.samples < 1:
+        raise UserError(f"--samples must be at least 1, got {options.samples}.")
+    if options.limit is not None and options.limit < 1:
+        raise UserError(f"--limit must be at least 1, got {options.limit}.")
+    import_parts(options.parts)
+    opened = open_run(options.run, options.device)
+    data_set, split = data_for(opened, options.data, options.split)
+    from vaekit.training.progress import Bar
+
+    rows = len(data_set.split(split).x)
+    with Bar("evaluating", min(rows, options.limit or rows), "examples", quiet=options.json) as bar:
+        figures = opened.evaluate(
+            data_set,
+            samples=options.samples,
+            split=split,
+            limit=options.limit,
+            seed=options.seed,
+            progress=bar.advance,
+        )
+    if options.json:
+        print_json({"run": str(options.run)} | figures)
+    else:
+        print(text(figures))
+    return 0
+
+
+def text(figures: dict[str, Any]) -> str:
+    """The figures as lines for a person."""
+    head = (
+        f"{figures['data']}, {figures['split']} split, {figures['examples']:,} examples, "
+        f"binarisation {figures['binarization']}; nats per example"
+    )
+    lines = [head]
+
+    def line(name: str, value: str, what: str) -> None:
+        lines.append(f"  {name:<14}{value:>20}   {what}")
+
+    if figures["elbo"] is not None:
+        line("elbo", f"{figures['elbo']:.3f}", "evidence lower bound: log p(x|z) − KL")
+        error = figures["nll_standard_error"]
+        spread = f" ± {error:.3f}" if error is not None else ""
+        line("nll", f"{figures['nll']:.3f}{spread}", f"−log p(x), {figures['samples']:,} importance samples")
+    line("log p(x|z)", f"{figures['log_px']:.3f}", "reconstruction term")
+    if figures["kl"] is not None:
+        line("KL", f"{figures['kl']:.3f}", "from the prior to the posterior")
+    if figures["active_units"] is not None:
+        line("active units", str(figures["active_units"]), "latents whose mean varies over the data by more than 0.01")
+    if figures["accuracy"] is not None:
+        line("accuracy", f"{figures['accuracy']:.4f}", "of the model's own classifier")
+    lines += [f"  skipped {name}: {why}" for name, why in figures["skipped"].items()]
+    return "\n".join(lines)

@@ -1,0 +1,108 @@
+"""What there is: systems, parts, data sets, papers."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from vaekit.cli.options import Json, print_json
+
+SLOTS = ("prior", "posterior", "likelihood", "objective", "network", "schedule", "codebook", "kind")
+
+
+@dataclass
+class Options:
+    what: Annotated[Literal["systems", "parts", "data", "papers"], tyro.conf.Positional]
+    """What to list."""
+    json: Json = False
+
+
+def run(options: Options) -> int:
+    rows = {"systems": _systems, "parts": _parts, "data": _data, "papers": _papers}[options.what]()
+    if options.json:
+        print_json(rows)
+    else:
+        _table(rows)
+    return 0
+
+
+def _options(function: Any, hidden: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Options and their defaults; what has no default comes from the surroundings and is left out."""
+    parameters = inspect.signature(function).parameters
+    return {
+        name: parameter.default
+        for name, parameter in parameters.items()
+        if parameter.default is not inspect.Parameter.empty and name not in hidden
+    }
+
+
+def _systems() -> list[dict[str, Any]]:
+    from vaekit.recipes import recipes
+
+    common = ("likelihood", "network", "epochs", "learning_rate")
+    return [
+        {"name": entry.name, "what": entry.title, "options": _options(entry.function, common), "paper": entry.paper}
+        for entry in recipes().values()
+    ]
+
+
+def _parts() -> list[dict[str, Any]]:
+    import vaekit.registered  # noqa: F401
+    from vaekit.config import parts
+
+    return [
+        {
+            "name": f"{slot} {name}",
+            "what": _first_line(cls),
+            "options": _options(cls.__init__, ("condition_dim",)),
+            "paper": getattr(cls, "part_paper", ""),
+        }
+        for slot in SLOTS
+        for name, cls in parts(slot).items()
+    ]
+
+
+def _data() -> list[dict[str, Any]]:
+    from vaekit import data
+
+    return [
+        {
+            "name": name,
+            "what": _first_line(function),
+            "options": {
+                key: f"{option.default} ({', '.join(map(str, option.choices))})"
+                for key, option in data.options(name).items()
+            },
+            "paper": "",
+        }
+        for name, function in data.names().items()
+    ]
+
+
+def _papers() -> list[dict[str, Any]]:
+    rows = [*_systems(), *_parts()]
+    return [{"name": row["paper"], "what": row["name"], "options": {}, "paper": ""} for row in rows if row["paper"]]
+
+
+def _first_line(thing: Any) -> str:
+    return (inspect.getdoc(thing) or "").split("\n", 1)[0]
+
+
+def _table(rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        options = ", ".join(f"{key}={_spelled(value)}" for key, value in row["options"].items())
+        print(f"{row['name']}\n    {row['what']}")
+        if options:
+            print(f"    options: {options}")
+        if row["paper"]:
+            print(f"    paper: {row['paper']}")
+
+
+def _spelled(value: Any) -> str:
+    """A value as it is written in the small form."""
+    if isinstance(value, tuple):
+        return "/".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)

@@ -1,0 +1,96 @@
+"""Options that several verbs share, spelled once."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import tyro
+
+from vaekit.errors import UserError
+
+if TYPE_CHECKING:
+    from vaekit.data import Dataset
+    from vaekit.training import Run
+
+
+def given(metavar: str) -> Any:
+    """How an option looks that is ``None`` unless it is given; its own text says what holds otherwise."""
+    return tyro.conf.arg(metavar=metavar, help_behavior_hint="")
+
+
+RunFolder = Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN", help="a run folder")]
+Data = Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="DATA", help="a data set: its name or path")]
+OptionalData = Annotated[
+    str | None,
+    tyro.conf.Positional,
+    tyro.conf.arg(
+        metavar="[DATA]", help="a data set: its name or path (default: that of the run)", help_behavior_hint=""
+    ),
+]
+OutFile = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
+SplitName = Annotated[
+    Literal["train", "validation", "test", "all"] | None,
+    tyro.conf.arg(
+        metavar="SPLIT",
+        help="train, validation, test or all (default: test; all rows of a file that is given)",
+        help_behavior_hint="",
+    ),
+]
+Json = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(name="json", help="print one JSON object")]
+Parts = Annotated[
+    tuple[Path, ...],
+    tyro.conf.arg(
+        metavar="FILE.py …", help="Python files of your own that define parts; they are run", help_behavior_hint=""
+    ),
+]
+
+
+def import_parts(files: tuple[Path, ...]) -> None:
+    """Run the user's files, so that the parts in them are registered.
+
+    Raises:
+        UserError: if a file is not there.
+    """
+    for file in files:
+        if not file.is_file():
+            raise UserError(f"{file} is not there (--parts).")
+        specification = importlib.util.spec_from_file_location(file.stem, file)
+        assert specification is not None
+        assert specification.loader is not None
+        specification.loader.exec_module(importlib.util.module_from_spec(specification))
+
+
+def open_run(folder: Path, device: str = "auto") -> Run:
+    """A run with its model on the device.
+
+    Raises:
+        UserError: if the folder is not a run folder or the device is not there.
+    """
+    from vaekit.training import load
+    from vaekit.training.fit import choose_device
+
+    return load(folder).to(choose_device(device))
+
+
+def data_for(run: Run, text: str | None, split: str | None) -> tuple[Dataset, str]:
+    """The data asked for, checked against the model, and the split of it.
+
+    Without ``text`` it is the run's own data. The split is ``test`` unless another is asked for; of a
+    file it is ``all``: its rows, in their order.
+
+    Raises:
+        UserError: if it cannot be had or does not fit the model.
+    """
+    from vaekit import data
+
+    chosen = run.data if text is None else data.load_rows(text, run.kind)
+    run.check(chosen)
+    by_default = "all" if chosen.train.x is chosen.test.x else "test"
+    return chosen, split or by_default
+
+
+def print_json(document: Any) -> None:
+    print(json.dumps(document))

@@ -1,0 +1,51 @@
+"""Results in the format that the file name asks for, whole or not at all."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from vaekit.errors import UserError
+from vaekit.plots.grid import grid, is_image
+from vaekit.training.files import replacing
+
+
+def check_ending(path: Path, endings: tuple[str, ...]) -> None:
+    """
+    Raises:
+        UserError: if the file's ending is none of ``endings``: said before any work is done.
+    """
+    if path.suffix.lower() not in endings:
+        raise UserError(f"'{path}' must end in {', '.join(endings)}: the ending says in which format to write.")
+
+
+def write(path: Path, tensors: dict[str, Tensor], beside: tuple[str, ...] = ()) -> None:
+    """Write tensors with the rows of one result.
+
+    ``.npz`` holds all of them by name, ``.npy`` the first, ``.png`` a grid of the first, or of those
+    named in ``beside``, side by side.
+
+    Raises:
+        UserError: if a picture is asked for and the rows are no images, or the file cannot be written.
+    """
+    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    first = next(iter(arrays.values()))
+    try:
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            if path.suffix.lower() == ".npz":
+                np.savez(file, **arrays)  # type: ignore[arg-type]
+            elif path.suffix.lower() == ".npy":
+                np.save(file, first)
+            else:
+                shown = [arrays[name] for name in beside] or [first]
+                if not is_image(first.shape[1:]):
+                    raise UserError(
+                        f"examples of shape {first.shape[1:]} are no images.", "write a .npy or .npz instead."
+                    )
+                grid(shown).save(file, format="PNG")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
+    print(f"wrote {path}", file=sys.stderr)

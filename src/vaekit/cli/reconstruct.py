@@ -1,0 +1,51 @@
+"""Data and what the model makes of it: a picture with each example beside its reconstruction, or arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+
+from vaekit.cli.options import OptionalData, OutFile, Parts, RunFolder, SplitName, data_for, import_parts, open_run
+from vaekit.errors import UserError
+
+
+@dataclass
+class Options:
+    run: RunFolder
+    data: OptionalData = None
+    out: OutFile = field(default=tyro.MISSING)
+    """Where to write: .png, .npy (the reconstructions) or .npz (x and reconstruction)."""
+    number: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 32
+    """How many rows, from the first."""
+    split: SplitName = None
+    seed: int = 0
+    """Of a dynamic binarisation."""
+    device: str = "auto"
+    """cpu, cuda, mps or auto."""
+    parts: Parts = ()
+
+
+def run(options: Options) -> int:
+    if options.number < 1:
+        raise UserError(f"--number must be at least 1, got {options.number}.")
+    from vaekit.cli.outputs import check_ending, write
+
+    check_ending(options.out, (".png", ".npy", ".npz"))
+    import_parts(options.parts)
+    import torch
+
+    from vaekit.data.loader import Loader
+    from vaekit.evaluation.likelihood import evaluating
+
+    opened = open_run(options.run, options.device)
+    data_set, split = data_for(opened, options.data, options.split)
+    device = next(opened.model.parameters()).device
+    rows = data_set.split(split)
+    loader = Loader(rows, data_set.kind, device)
+    with evaluating(opened.model, options.seed):
+        batch = loader.rows(torch.arange(min(options.number, len(rows.x))))
+        mean = opened.model.decode(opened.model.encode(batch.x).mean).mean
+    write(options.out, {"reconstruction": mean, "x": batch.x}, beside=("x", "reconstruction"))
+    return 0

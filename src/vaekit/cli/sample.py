@@ -1,0 +1,44 @@
+"""New data from the model: a picture (.png) or an array (.npy, .npz)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import tyro
+
+from vaekit.cli.options import OutFile, Parts, RunFolder, import_parts, open_run
+from vaekit.errors import UserError
+
+
+@dataclass
+class Options:
+    run: RunFolder
+    out: OutFile
+    """Where to write."""
+    number: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 64
+    """How many."""
+    values: Literal["mean", "sample"] = "mean"
+    """The mean of p(x|z), or a draw from it; z is drawn from the prior either way."""
+    seed: int = 0
+    """Of the draws."""
+    device: str = "auto"
+    """cpu, cuda, mps or auto."""
+    parts: Parts = field(default=())
+
+
+def run(options: Options) -> int:
+    if options.number < 1:
+        raise UserError(f"--number must be at least 1, got {options.number}.")
+    from vaekit.cli.outputs import check_ending, write
+
+    check_ending(options.out, (".png", ".npy", ".npz"))
+    import_parts(options.parts)
+    from vaekit.evaluation.likelihood import evaluating
+
+    opened = open_run(options.run, options.device)
+    with evaluating(opened.model, options.seed):
+        p = opened.model.generate(options.number)
+        x = p.mean if options.values == "mean" else p.sample()
+    write(options.out, {"x": x})
+    return 0

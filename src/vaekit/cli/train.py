@@ -1,0 +1,155 @@
+"""Train a model on data and keep it in a run folder.
+
+Parts are named in one small form: --prior mixture:num_components=50 (vaekit list parts)."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from vaekit.cli.options import Json, OptionalData, Parts, given, import_parts, print_json
+from vaekit.errors import UserError
+
+RECIPE_OPTIONS = ("prior", "posterior", "likelihood", "objective", "network", "latent_dim", "epochs", "learning_rate")
+SETTINGS = ("batch_size", "seed", "optimizer", "weight_decay", "clip_norm", "ema_decay", "patience", "device")
+
+
+@dataclass
+class Options:
+    data: Annotated[
+        OptionalData, tyro.conf.arg(help="a data set: its name or path (may be left out with --resume)")
+    ] = None
+    recipe: Annotated[str | None, given("NAME")] = None
+    """A system and its options: vae, aae, hvae, m2:num_labelled=100, vq-vae … (default: vae)."""
+    prior: Annotated[str | None, given("PART")] = None
+    """p(z): standard-normal, mixture:num_components=10 … (default: standard-normal)."""
+    posterior: Annotated[str | None, given("PART")] = None
+    """q(z|x): diagonal, cholesky, point (default: diagonal)."""
+    likelihood: Annotated[str | None, given("PART")] = None
+    """p(x|z): bernoulli, gaussian:scale=learned … (default: what fits the data)."""
+    objective: Annotated[str | None, given("PART")] = None
+    """elbo, elbo:beta=linear(0,1,epochs=10), iwae:samples=5, free-bits:nats=0.1 … (default: elbo)."""
+    network: Annotated[str | None, given("PART")] = None
+    """mlp:hidden=300/300, gated-mlp, convolutional:channels=32/64, linear (default: by the shape of the data)."""
+    latent_dim: Annotated[int | None, given("N")] = None
+    """Length of the latent (default: the square root of the number of values, 2 to 64)."""
+    epochs: Annotated[int | None, given("N")] = None
+    """Passes over the training data (default: the recipe's)."""
+    learning_rate: Annotated[str | None, given("RATE")] = None
+    """A number, or a schedule: cosine(0.001), linear(0,0.001,epochs=1) … (default: the recipe's, 0.001)."""
+    batch_size: Annotated[int | None, given("N")] = None
+    """Rows in a batch (default: 128)."""
+    seed: Annotated[int | None, given("N")] = None
+    """Of weights, data order and noise (default: 0)."""
+    optimizer: Annotated[str | None, given("NAME")] = None
+    """adam, adamax, adagrad, rmsprop or sgd (default: adam)."""
+    weight_decay: Annotated[float | None, given("X")] = None
+    """Weight decay of the optimiser (default: 0)."""
+    clip_norm: Annotated[float | None, given("X")] = None
+    """Largest norm of a gradient; 0 for no limit (default: 0)."""
+    ema_decay: Annotated[float | None, given("X")] = None
+    """Decay of a running average of the weights, which is then what is kept; 0 for none (default: 0)."""
+    patience: Annotated[int | None, given("N")] = None
+    """Stop after so many epochs without a better validation bound; 0 for never (default: 0)."""
+    device: Annotated[str | None, given("NAME")] = None
+    """cpu, cuda, mps or auto (default: auto)."""
+    out: Annotated[Path | None, given("FOLDER")] = None
+    """The run folder (default: runs/DATA-N)."""
+    overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Start again in a run folder that is in use."""
+    resume: Annotated[Path | None, given("FOLDER")] = None
+    """Go on with this run folder, exactly as if it had not stopped; what is not given is as it was."""
+    parts: Parts = ()
+    json: Json = False
+    quiet: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Show no progress."""
+
+
+def run(options: Options) -> int:
+    if options.resume is not None and (options.out is not None or options.overwrite):
+        raise UserError("--resume names the run folder itself; leave --out and --overwrite out.")
+    request = _request(options)
+    if not request.get("data"):
+        raise UserError("train needs data: vaekit train DATA.", "vaekit list data shows the names; a path will do too.")
+    import torch
+
+    from vaekit import data, recipes, training
+    from vaekit.config import literal, parse
+
+    import_parts(options.parts)
+    data_set = data.load(request["data"])
+    name, recipe_options = parse(request.get("recipe", "vae"))
+    recipe_options |= {key: request[key] for key in RECIPE_OPTIONS if key in request}
+    if isinstance(recipe_options.get("learning_rate"), str):
+        recipe_options["learning_rate"] = literal(recipe_options["learning_rate"])
+    settings = {key: request[key] for key in SETTINGS if key in request}
+    torch.manual_seed(settings.get("seed", 0))
+    plan = recipes.make(name, data_set, recipe_options)
+    _say(options, f"{data_set.name}: {_rows(plan.data)} of {data_set.kind.describe()}, shape {data_set.shape}")
+    _say(options, f"{name}: {_describe(plan)}")
+    finished = training.fit(
+        plan.model,
+        plan.data,
+        phases=plan.phases,
+        out=options.resume or options.out,
+        resume=options.resume is not None,
+        overwrite=options.overwrite,
+        quiet=options.quiet,
+        note={"request": request},
+        **settings,
+    )
+    _finish(options, finished)
+    return 0
+
+
+def _request(options: Options) -> dict[str, Any]:
+    """What was asked for; with --resume, on top of what the run was started with."""
+    left_out = {"out", "overwrite", "resume", "parts", "json", "quiet"}
+    asked = {key: value for key, value in asdict(options).items() if value is not None and key not in left_out}
+    if options.resume is None or not (options.resume / "config.json").exists():
+        return asked
+    from vaekit.training.files import read_json
+
+    return read_json(options.resume / "config.json").get("request", {}) | asked
+
+
+def _rows(data_set: Any) -> str:
+    return f"{len(data_set.train.x):,} + {len(data_set.validation.x):,} + {len(data_set.test.x):,} examples"
+
+
+def _describe(plan: Any) -> str:
+    weights = sum(parameter.numel() for parameter in plan.model.parameters())
+    parts = ", ".join(part.part_name for part in plan.model.children() if hasattr(part, "part_name"))
+    goals = " then ".join(f"{phase.objective.part_name} for {phase.epochs} epochs" for phase in plan.phases)
+    return f"{parts}; {weights:,} weights; {goals}"
+
+
+def _finish(options: Options, finished: Any) -> None:
+    best = finished.best
+    summary = {
+        "run": str(finished.folder),
+        "epochs": best["epochs"],
+        "elbo": best.get("validation_elbo"),
+        "log_px": best["validation_log_px"],
+        "best_epoch": best["epoch"],
+        "skipped_steps": best["skipped"],
+        "seconds": best["seconds"],
+    }
+    if options.json:
+        print_json(summary)
+        return
+    figure = "elbo" if summary["elbo"] is not None else "log_px"
+    print(f"{summary['run']}  validation {figure} {summary[figure]:.3f} nats per example (epoch {best['epoch']})")
+    folder = summary["run"]
+    _say(options, f"next: vaekit evaluate {folder}")
+    _say(options, f"      vaekit sample {folder} -n 64 -o samples.png")
+    _say(options, f"      vaekit reconstruct {folder} -o reconstructions.png")
+
+
+def _say(options: Options, line: str) -> None:
+    if not options.quiet:
+        print(line, file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Pictures: numpy arrays in, images out. Nothing here knows a model."""

@@ -1,0 +1,118 @@
+"""A density integrates to one, and samples follow it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.distributions import MultivariateNormal
+
+from vaekit.testing.statistics import assert_equal, assert_mean, assert_within
+
+POINTS = {1: 4001, 2: 401}  # along each axis; even numbers of intervals, so that every second point is a rule too
+PROPOSALS = 40_000
+
+
+class Rule(NamedTuple):
+    """Points and weights with ∫ f(z) dz ≈ Σ w f(z).
+
+    Attributes:
+        points: ``(points, dims)``.
+        weights: ``(points,)``.
+        coarse: weights of a rule half as fine at the same points, which tells the error; ``None`` if
+            the points are random, where the spread tells it.
+    """
+
+    points: Tensor
+    weights: Tensor
+    coarse: Tensor | None
+
+    def integrate(self, values: Tensor) -> tuple[Tensor, Tensor]:
+        """∫ of values ``(points, *more)`` and its error, each ``(*more,)``."""
+        weighted = values * self.weights.reshape(-1, *[1] * (values.dim() - 1))
+        total = weighted.sum(0)
+        if self.coarse is None:
+            return total, (weighted * len(values)).std(0) / len(values) ** 0.5
+        rough = (values * self.coarse.reshape(-1, *[1] * (values.dim() - 1))).sum(0)
+        return total, (total - rough).abs()
+
+
+def rule_for(samples: Tensor) -> Rule:
+    """A rule for a density that these samples ``(samples, dims)`` came from.
+
+    Trapezia over three times the range of the samples in one and two dimensions; importance sampling
+    from a Gaussian half as wide again in more.
+    """
+    dims = samples.shape[-1]
+    samples = samples.detach().double()
+    if dims not in POINTS:
+        covariance = torch.cov(samples.T).reshape(dims, dims)
+        proposal = MultivariateNormal(samples.mean(0), 2.25 * covariance)
+        points = proposal.sample(torch.Size([PROPOSALS]))
+        return Rule(points, (-proposal.log_prob(points)).exp() / PROPOSALS, None)
+    low, high = samples.amin(0), samples.amax(0)
+    low, high = low - (high - low), high + (high - low)
+    axes = [torch.linspace(a, b, POINTS[dims], dtype=torch.float64) for a, b in zip(low, high, strict=True)]
+    fine, coarse = torch.ones((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
+    for axis in axes:
+        weights = torch.full_like(axis, (axis[1] - axis[0]).item())
+        weights[[0, -1]] /= 2
+        doubled = torch.zeros_like(axis)
+        doubled[::2] = 2 * (axis[1] - axis[0])
+        doubled[[0, -1]] /= 2
+        fine, coarse = fine[..., None] * weights, coarse[..., None] * doubled
+    return Rule(torch.cartesian_prod(*axes).reshape(-1, dims), fine.flatten(), coarse.flatten())
+
+
+def check_density(log_prob: Callable[[Tensor], Tensor], samples: Tensor, what: str) -> None:
+    """∫ p = 1, and E over the samples of z, z zᵀ and −log p is ∫ of the same times p.
+
+    Args:
+        log_prob: of points ``(points, dims)`` in nats, shape ``(points,)``; in float64.
+        samples: ``(samples, dims)``, independent.
+        what: names the density in the message.
+
+    Raises:
+        AssertionError: if the density is not normalised or the samples do not follow it.
+    """
+    rule = rule_for(samples)
+    log_p = log_prob(rule.points).detach()
+    total, error = rule.integrate(log_p.exp())
+    # Beyond the box there is less than 1e-8 of a Gaussian's or Laplace's mass.
+    assert_within(total - 1, error + 1e-8, f"the integral of {what} minus one")
+    exact, error = rule.integrate(log_p.exp()[:, None] * _statistics(rule.points, log_p))
+    assert_mean(
+        _statistics(samples, log_prob(samples)), exact, f"moments and entropy of samples of {what}", error + 1e-8
+    )
+
+
+def _statistics(points: Tensor, log_p: Tensor) -> Tensor:
+    """z, the products z_i z_j and −log p, side by side, ``(points, statistics)``; 0 where p vanishes."""
+    products = points[:, :, None] * points[:, None, :]
+    upper = torch.triu_indices(points.shape[1], points.shape[1])
+    information = torch.where(log_p > -torch.inf, -log_p, torch.zeros_like(log_p))
+    return torch.cat([points, products[:, upper[0], upper[1]], information[:, None]], dim=1)
+
+
+def check_mass(log_p: Tensor, drawn: Tensor, what: str) -> None:
+    """Σ p = 1 over the whole support, and every value is drawn as often as its probability says.
+
+    Args:
+        log_p: log-probability of every value of the support, ``(support,)``, in nats.
+        drawn: which value each sample is, ``(samples,)`` integers.
+        what: names the distribution in the message.
+
+    Raises:
+        AssertionError: if the masses do not sum to one or the samples do not follow them.
+    """
+    probability = log_p.detach().double().exp()
+    assert_equal(probability.sum(), 1.0, f"the sum of {what} over its support")
+    frequency = torch.bincount(drawn, minlength=len(log_p)).double() / len(drawn)
+    error = (probability * (1 - probability).clamp_min(0) / len(drawn)).sqrt()
+    # The normal approximation wants an expectation of some ten draws; rarer values are taken together.
+    often = probability * len(drawn) > 10
+    rare = (probability[~often].sum() * (1 - probability[~often].sum()).clamp_min(0) / len(drawn)).sqrt()
+    differences = torch.cat([(frequency - probability)[often], (frequency - probability)[~often].sum()[None]])
+    assert_within(differences, torch.cat([error[often], rare[None] + 3 / len(drawn)]), f"frequencies of {what}")
