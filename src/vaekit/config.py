@@ -137,7 +137,7 @@ def from_document(document: Json) -> Any:
         arguments = {key: read(item, f"{path}/{key}") for key, item in document.items() if key != "part"}
         try:
             built[path] = _REGISTRY[name](**arguments)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             raise UserError(f"the configuration of '{name}' at '{path or '/'}' does not fit it: {error}.") from error
         return built[path]
 

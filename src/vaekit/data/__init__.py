@@ -34,8 +34,8 @@ def load(text: str | Path, **given: Any) -> Dataset:
     if name in names():
         dataset = names()[name](**chosen)
     elif _is_path(name):
-        known = [key for key in inspect.signature(read).parameters if key != "path"]
-        for key in chosen:
+        known = [key for key in inspect.signature(read).parameters if key not in ("path", "whole")]
+        for key in chosen.keys() - {"whole"}:
             if key not in known:
                 raise unknown("option of a data file", key, known)
         dataset = read(name, **chosen)
@@ -58,8 +58,11 @@ def load_rows(text: str | Path, kind: Kind | None = None) -> Dataset:
     name, in_text = _name_and_options(str(text))
     if name in names() or not _is_path(name):
         return load(text)
-    known = {} if kind is None or in_text.keys() & {"kind", "binarization"} else {"kind": kind}
-    return replace(load(text, whole=True, **known), name=str(text))
+    dataset = load(text, whole=True)
+    plain_bits = isinstance(kind, kinds.Binary) and dataset.kind == kinds.Binary()
+    if kind is not None and dataset.kind != kind and not plain_bits and not in_text.keys() & {"kind", "binarization"}:
+        dataset = load(text, whole=True, kind=kind)
+    return replace(dataset, name=str(text))
 
 
 def _name_and_options(text: str) -> tuple[str, dict[str, Any]]:

@@ -170,6 +170,8 @@ def as_dataset(
     if chosen.binarization == "dynamic":
         once = binarize_once([splits[part].x for part in PARTS[1:]], chosen.levels)  # type: ignore[union-attr]
         splits |= {part: Split(drawn, splits[part].label) for part, drawn in zip(PARTS[1:], once, strict=True)}
+    if whole and len(missing) == 2:
+        splits = dict.fromkeys(PARTS, splits["test"])
     return Dataset(
         name,
         chosen,

@@ -26,23 +26,27 @@ class Chain(Distribution):
         self.levels: dict[str, Conditional] = {**levels, names[0]: lambda before: first}
         super().__init__(first.batch_shape, validate_args=False)
 
-    def _walk(self, choose: Callable[[Distribution, bool], Tensor]) -> dict[str, Tensor]:
+    def _walk(self, choose: Callable[[Distribution], Tensor]) -> dict[str, Tensor]:
         values: dict[str, Tensor] = {}
         for name, conditional in self.levels.items():
-            values[name] = choose(conditional(values), not values)
+            values[name] = choose(conditional(values))
         return values
+
+    def _left(self, level: Distribution, sample_shape: torch.Size) -> torch.Size:
+        """The sample axes that a level must still add: none if it has them from the latents before it."""
+        return sample_shape if len(level.batch_shape) == len(self._batch_shape) else torch.Size()
 
     @property
     def mean(self) -> dict[str, Tensor]:
         """The mean of each level given the means of the levels before it."""
-        return self._walk(lambda level, first: level.mean)
+        return self._walk(lambda level: level.mean)
 
     def rsample(self, sample_shape: torch.Size = torch.Size()) -> dict[str, Tensor]:  # type: ignore[override]
-        return self._walk(lambda level, first: level.rsample(sample_shape if first else torch.Size()))
+        return self._walk(lambda level: level.rsample(self._left(level, sample_shape)))
 
     def sample(self, sample_shape: torch.Size = torch.Size()) -> dict[str, Tensor]:  # type: ignore[override]
         with torch.no_grad():
-            return self._walk(lambda level, first: level.sample(sample_shape if first else torch.Size()))
+            return self._walk(lambda level: level.sample(self._left(level, sample_shape)))
 
     def log_prob(self, value: Mapping[str, Tensor]) -> Tensor:  # type: ignore[override]
         total: Tensor | float = 0.0

@@ -24,18 +24,18 @@ class UniformIndices:
     Args:
         num_codes: number of codes.
         grid: ``(height, width)``.
-        device: where samples are made.
+        like: a tensor of the type and on the device of what is answered.
     """
 
-    def __init__(self, num_codes: int, grid: tuple[int, int], device: torch.device) -> None:
-        self.num_codes, self.grid, self.device = num_codes, grid, device
+    def __init__(self, num_codes: int, grid: tuple[int, int], like: Tensor) -> None:
+        self.num_codes, self.grid, self.like = num_codes, grid, like
 
     def log_prob(self, indices: Tensor) -> Tensor:
         per_grid = -math.prod(self.grid) * math.log(self.num_codes)
-        return torch.full(indices.shape[:-2], per_grid, dtype=torch.get_default_dtype(), device=indices.device)
+        return self.like.new_full(indices.shape[:-2], per_grid)
 
     def sample(self, count: int) -> Tensor:
-        return torch.randint(self.num_codes, (count, *self.grid), device=self.device)
+        return torch.randint(self.num_codes, (count, *self.grid), device=self.like.device)
 
 
 class Codes(Distribution):
@@ -55,6 +55,7 @@ class Codes(Distribution):
     def __init__(self, indices: IndexDistribution, embedding: Tensor, grid: tuple[int, int]) -> None:
         self.indices = indices
         self.embedding = embedding
+        self.grid = grid
         super().__init__(torch.Size(), torch.Size((embedding.shape[1], *grid)), validate_args=False)
 
     def log_prob(self, value: Tensor) -> Tensor:

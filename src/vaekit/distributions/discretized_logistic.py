@@ -23,6 +23,7 @@ class DiscretizedLogistic(Distribution):
 
     arg_constraints = {}  # noqa: RUF012
     support = constraints.unit_interval
+    has_enumerate_support = True
 
     def __init__(self, loc: Tensor, scale: Tensor, levels: int = 256) -> None:
         self.loc, self.scale = torch.broadcast_tensors(loc, scale)
@@ -36,6 +37,11 @@ class DiscretizedLogistic(Distribution):
     def mean(self) -> Tensor:
         """Location clipped to the range of the data (the exact mean is a sum over levels)."""
         return self.loc.clamp(0, 1)
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        values = torch.arange(self.levels, dtype=self.loc.dtype, device=self.loc.device) / (self.levels - 1)
+        values = values.reshape(-1, *[1] * len(self._batch_shape))
+        return values.expand(-1, *self._batch_shape) if expand else values
 
     def log_prob(self, value: Tensor) -> Tensor:
         half = 0.5 / (self.levels - 1)

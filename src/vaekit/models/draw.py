@@ -137,7 +137,9 @@ def draw_latents(
     penalty: Tensor | float = 0.0
     for name, conditional in q_levels.items():
         q_of[name] = conditional(drawn)
-        drawn[name] = q_of[name].rsample(torch.Size() if drawn else torch.Size([samples]))
+        # A level that does not look at the latents before it has no sample axis from them.
+        looks_back = len(q_of[name].batch_shape) > len(posterior.batch_shape)
+        drawn[name] = q_of[name].rsample(torch.Size() if looks_back else torch.Size([samples]))
         penalty = penalty + getattr(q_of[name], "penalty", 0.0)
 
     order = list(q_levels)

@@ -8,6 +8,7 @@ from torch.distributions import Distribution
 
 from vaekit.config import part
 from vaekit.data.batch import Batch
+from vaekit.distributions.chain import levels
 from vaekit.distributions.masked import log_prob
 from vaekit.models.draw import Draw, bare, draw_latents
 
@@ -49,7 +50,7 @@ class VAE(nn.Module):
     def draw(self, batch: Batch, samples: int = 1) -> Draw:
         """Draw K latents for each row and evaluate all densities."""
         latents, penalty = draw_latents(self.posterior(batch.x, batch.condition), self.prior(batch.condition), samples)
-        p = self.decode(bare({name: latent.value for name, latent in latents.items()}), batch.condition)
+        p = self.likelihood(bare({name: latent.value for name, latent in latents.items()}), batch.condition)
         return Draw(latents, log_prob(p, batch.x, batch.mask), penalty)
 
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:
@@ -57,7 +58,9 @@ class VAE(nn.Module):
         return self.posterior(x, condition)
 
     def decode(self, z: Tensor | dict[str, Tensor], condition: Tensor | None = None) -> Distribution:
-        """p(x|z), batch shape that of z."""
+        """p(x|z), batch shape that of z; several latents by name, in any order."""
+        if isinstance(z, dict):
+            z = bare({name: z[name] for name in levels(self.prior(condition))})
         return self.likelihood(z, condition)
 
     def generate(self, count: int, condition: Tensor | None = None) -> Distribution:

@@ -24,4 +24,4 @@ class UniformCodes(nn.Module):
 
     def forward(self, condition: Tensor | None = None) -> Codes:
         embedding: Tensor = self.codebook.embedding  # type: ignore[assignment]
-        return Codes(UniformIndices(len(embedding), self.grid, embedding.device), embedding, self.grid)
+        return Codes(UniformIndices(len(embedding), self.grid, embedding.detach()), embedding, self.grid)

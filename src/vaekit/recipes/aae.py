@@ -26,7 +26,7 @@ def aae(
     network: str | None = None,
     latent_dim: int = 8,
     weight: float = 10.0,
-    epochs: int = 20,
+    epochs: int,
     learning_rate: float | Schedule = 1e-3,
 ) -> Plan:
     """A deterministic encoder and a critic with two hidden layers as wide as 16 times the latent."""
@@ -38,4 +38,8 @@ def aae(
     )
     width = max(64, 16 * latent_dim)
     critic = MLP(latent_dim, hidden=(width, width), activation="leaky-relu")
-    return Plan(model, (Phase(Adversarial(critic, weight), epochs, learning_rate),), data)
+    return Plan(
+        model,
+        (Phase(Adversarial(critic, weight), epochs, learning_rate),),
+        data,
+    )

@@ -33,7 +33,7 @@ def hvae(
     objective: str = "elbo",
     network: str | None = None,
     latent_dim: int | None = None,
-    epochs: int = 20,
+    epochs: int,
     learning_rate: float | Schedule = 1e-3,
 ) -> Plan:
     """p(z2) p(z1|z2) p(x|z1, z2) and q(z2|x) q(z1|x, z2); both latents have ``latent_dim`` dimensions."""

@@ -26,7 +26,7 @@ def m2(
     likelihood: str | None = None,
     network: str | None = None,
     latent_dim: int | None = None,
-    epochs: int = 20,
+    epochs: int,
     learning_rate: float | Schedule = 1e-3,
 ) -> Plan:
     """``num_labelled`` training labels stay, evenly over the classes; their rows make up a fifth of an epoch."""
@@ -40,4 +40,8 @@ def m2(
         prior=StandardNormal(dim),
         num_classes=classes,
     )
-    return Plan(model, (Phase(Classified(ELBO(), alpha), epochs, learning_rate),), partly)
+    return Plan(
+        model,
+        (Phase(Classified(ELBO(), alpha), epochs, learning_rate),),
+        partly,
+    )

@@ -69,8 +69,13 @@ def recipes() -> Mapping[str, Recipe]:
     return dict(sorted(_RECIPES.items()))
 
 
+def default_epochs(data: Dataset) -> int:
+    """20 for large data; for small data as many as make 400,000 examples, at most 300."""
+    return min(300, max(20, round(400_000 / len(data.train.x))))
+
+
 def make(name: str, data: Dataset, options: Mapping[str, Any]) -> Plan:
-    """The plan of a recipe.
+    """The plan of a recipe, for :func:`default_epochs` if its options name no other length.
 
     Raises:
         UserError: for an unknown recipe, an option that it does not take, or one that does not fit.
@@ -82,6 +87,6 @@ def make(name: str, data: Dataset, options: Mapping[str, Any]) -> Plan:
         if key not in known:
             raise unknown(f"option of the recipe '{name}'", key, known)
     try:
-        return _RECIPES[name].function(data, **options)
+        return _RECIPES[name].function(data, **{"epochs": default_epochs(data), **options})
     except ValueError as error:
         raise UserError(f"the recipe '{name}' cannot be made: {error}.") from error

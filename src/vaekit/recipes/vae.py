@@ -5,7 +5,13 @@ from __future__ import annotations
 from vaekit.data.dataset import Dataset
 from vaekit.errors import UserError
 from vaekit.models.vae import VAE
-from vaekit.recipes.compose import default_latent_dim, make_decoder, make_encoder, make_likelihood, make_part
+from vaekit.recipes.compose import (
+    default_latent_dim,
+    make_decoder,
+    make_encoder,
+    make_likelihood,
+    make_part,
+)
 from vaekit.recipes.recipe import Plan, recipe
 from vaekit.schedules import Schedule
 from vaekit.training.fit import Phase
@@ -25,7 +31,7 @@ def vae(
     objective: str = "elbo",
     network: str | None = None,
     latent_dim: int | None = None,
-    epochs: int = 20,
+    epochs: int,
     learning_rate: float | Schedule = 1e-3,
 ) -> Plan:
     """One latent, one phase."""

@@ -29,7 +29,7 @@ def vq_vae(
     commitment: float = 0.25,
     channels: tuple[int, ...] = (32, 64),
     likelihood: str | None = None,
-    epochs: int = 20,
+    epochs: int,
     prior_epochs: int | None = None,
     learning_rate: float | Schedule = 1e-3,
 ) -> Plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def precise(value: T) -> T:
-    """A copy in float64 and evaluation mode of a part; of a tensor or a tuple of tensors, in float64; else the value."""
+    """A part copied into float64 and evaluation mode; tensors, alone or in a tuple or dict, in float64."""
     if isinstance(value, nn.Module):
         return copy.deepcopy(value).double().eval()
     if isinstance(value, Tensor):
@@ -24,14 +24,14 @@ def precise(value: T) -> T:
     return value
 
 
-def flat(value: Tensor | dict[str, Tensor], event_dims: int = 1) -> Tensor:
+def flat(value: Any, event_dims: int = 1) -> Tensor:
     """Latents as vectors: the levels of a chain side by side, any other event flattened."""
     if isinstance(value, dict):
         return torch.cat(list(value.values()), dim=-1)
     return value.flatten(-event_dims) if event_dims else value.unsqueeze(-1)
 
 
-def unflat(vectors: Tensor, like: Tensor | dict[str, Tensor], event_shape: torch.Size) -> Tensor | dict[str, Tensor]:
+def unflat(vectors: Tensor, like: Any, event_shape: torch.Size) -> Any:
     """The inverse of :func:`flat` for vectors with any leading axes."""
     if not isinstance(like, dict):
         return vectors.reshape(*vectors.shape[:-1], *event_shape)

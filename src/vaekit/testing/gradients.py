@@ -10,7 +10,9 @@ from torch import Tensor, nn
 STEP = 1e-5
 
 
-def check_gradient(function: Callable[[], Tensor], parameters: Sequence[Tensor], what: str, directions: int = 3) -> None:
+def check_gradient(
+    function: Callable[[], Tensor], parameters: Sequence[Tensor], what: str, directions: int = 3
+) -> None:
     """The gradient of a scalar equals its central difference along random directions.
 
     The allowance is what the difference with a step twice as long differs by, and rounding.

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
@@ -73,13 +72,3 @@ def _compare(after: Any, before: Any, what: str) -> None:
             _compare(one, other, f"{what}, item {index}")
     else:
         assert before == after or before is after, f"{what}: {before!r} became {after!r}"
-
-
-def assert_bitwise(after: Any, before: Any, what: str) -> None:
-    """Nested tensors equal in every bit.
-
-    Raises:
-        AssertionError: naming the first that differs.
-    """
-    with torch.no_grad():
-        _compare(after, before, what)

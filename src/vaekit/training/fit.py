@@ -52,6 +52,10 @@ class Phase:
     learning_rate: float | Schedule = 1e-3
     train: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+
 
 @part("training/settings")
 @dataclass(frozen=True)

@@ -1,0 +1,157 @@
+"""The laws of a likelihood."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution, Independent
+
+from vaekit.distributions.masked import log_prob
+from vaekit.testing.copies import precise
+from vaekit.testing.density import check_mass
+from vaekit.testing.finite import support_of
+from vaekit.testing.gradients import check_arrives
+from vaekit.testing.rebuild import check_rebuilds
+from vaekit.testing.statistics import assert_equal, assert_mean, assert_within, seeded
+
+DRAWS = 4_000
+POINTS = 4001
+
+Latents = Tensor | dict[str, Tensor]
+
+
+def check_likelihood(likelihood: nn.Module, z: Latents, x: Tensor, condition: Tensor | None = None) -> None:
+    """Everything a likelihood must be, on a copy in float64.
+
+    - ``likelihood(z, condition)`` is a distribution with the batch shape of z and the event shape of x;
+      ``mean`` and samples look like x.
+    - ``discrete`` says whether it gives masses (then log p ≤ 0) or densities.
+    - each element's masses sum to one over all values, each element's density integrates to one, and
+      samples follow them (where it factorises over elements).
+    - log p(x) is the sum over elements, not their mean; a mask leaves out exactly the unobserved ones,
+      whatever stands in their places.
+    - further leading axes of z (samples) change nothing; a row depends on no other row.
+    - the gradient of log p(x|z) reaches every trainable parameter and z.
+    - it is rebuilt bit for bit.
+
+    Args:
+        likelihood: a registered part.
+        z: latents ``(batch, latent)`` (or a dict of them), at least two rows.
+        x: data of the likelihood's kind, ``(batch, *event)``.
+        condition: ``(batch, condition_dim)``, if the likelihood takes one.
+
+    Raises:
+        AssertionError: saying which law is broken and by how much.
+    """
+    trained = likelihood
+    likelihood = precise(likelihood)
+    z, x, condition = precise(z), precise(x), precise(condition)
+    name = f"the likelihood {type(likelihood).__name__}"
+    p = likelihood(z, condition)
+    assert isinstance(p, Distribution), f"{name} returned a {type(p).__name__}, not a distribution"
+    log_px = p.log_prob(x)
+    assert log_px.shape == (len(x),), f"{name}: log_prob has the shape {tuple(log_px.shape)}, expected {(len(x),)}"
+    assert log_px.isfinite().all(), f"{name}: log_prob of the given x is not finite"
+    assert p.mean.shape == x.shape, f"{name}: the mean has the shape {tuple(p.mean.shape)}, expected {tuple(x.shape)}"
+    with seeded():
+        sampled = p.sample()
+    assert sampled.shape == x.shape, f"{name}: samples have the shape {tuple(sampled.shape)}, not {tuple(x.shape)}"
+    discrete = getattr(likelihood, "discrete", None)
+    assert isinstance(discrete, bool), f"{name} must say whether it is discrete"
+    if discrete:
+        largest = max(log_px.max(), p.log_prob(sampled).max())
+        assert largest <= 0, f"{name}: a log-probability of discrete data is {largest:.4g}, above 0"
+    if isinstance(p, Independent):
+        with torch.no_grad():
+            _check_elements(p, discrete, name)
+            _check_mask(p, x, log_px, name)
+    _check_leading_axes(likelihood, z, x, condition, log_px, name)
+    _check_gradient(likelihood, z, x, condition, name)
+    check_rebuilds(likelihood, lambda part: (part(z, condition).log_prob(x), part(z, condition).mean))
+    # In training it may behave otherwise (a variance that follows the batch); it must answer all the same.
+    training = precise(trained).train()
+    value = training(z, condition).log_prob(x)
+    assert value.shape == (len(x),), f"{name}: log_prob in training has the shape {tuple(value.shape)}"
+    check_arrives(value, training.named_parameters(), f"{name} in training: log_prob")
+
+
+def _check_elements(p: Independent, discrete: bool, name: str) -> None:
+    element = p.base_dist
+    with seeded():
+        drawn = element.sample(torch.Size([DRAWS]))
+    values = support_of(element)
+    assert discrete == (values is not None), (
+        f"{name} says discrete = {discrete}, but its elements {'can' if values is not None else 'cannot'} be counted"
+    )
+    if values is None:
+        _check_densities(element, drawn, name)
+        return
+    log_p = element.log_prob(values.expand(len(values), *element.batch_shape, *element.event_shape))
+    log_p = log_p.flatten(1)  # (values, elements)
+    event = len(element.event_shape)
+    # The number of each drawn value in the list of values.
+    flat_values = values.reshape(len(values), -1)[:, : max(1, element.event_shape.numel())]
+    flat_drawn = drawn.flatten(1, drawn.dim() - 1 - event).reshape(DRAWS, log_p.shape[1], -1)
+    for index in range(log_p.shape[1]):
+        numbers = torch.cdist(flat_drawn[:, index].double(), flat_values.double()).argmin(1)
+        check_mass(log_p[:, index], numbers, f"{name}, element {index}")
+
+
+def _check_densities(element: Distribution, drawn: Tensor, name: str) -> None:
+    """By trapezia over three times the range of each element's samples."""
+    low, high = drawn.amin(0), drawn.amax(0)
+    at = torch.linspace(-1, 2, POINTS, dtype=low.dtype).reshape(-1, *[1] * low.dim())
+    points = low + (high - low) * at
+    log_p = element.log_prob(points)
+
+    def integral(values: Tensor) -> tuple[Tensor, Tensor]:
+        fine = torch.trapezoid(values, points, dim=0)
+        return fine, (fine - torch.trapezoid(values[::2], points[::2], dim=0)).abs() + 1e-8
+
+    total, error = integral(log_p.exp())
+    assert_within(total - 1, error, f"the integral of {name} over an element minus one")
+    moments = [lambda x: x, torch.square, lambda x: -element.log_prob(x)]
+    for moment, what in zip(moments, ("mean", "second moment", "entropy"), strict=True):
+        expected, error = integral(log_p.exp() * moment(points))
+        assert_mean(moment(drawn), expected, f"{what} of samples of {name}", error)
+
+
+def _check_mask(p: Independent, x: Tensor, log_px: Tensor, name: str) -> None:
+    per_element = p.base_dist.log_prob(x)
+    summed = per_element.reshape(len(x), -1).sum(1)
+    assert_equal(log_px, summed, f"{name}: log_prob against the sum over its elements")
+    everything = torch.ones_like(per_element, dtype=torch.bool)
+    assert_equal(log_prob(p, x, everything), log_px, f"{name}: log_prob with everything observed")
+    with seeded():
+        mask = torch.rand(per_element.shape) < 0.5
+    expected = (per_element * mask).reshape(len(x), -1).sum(1)
+    assert_equal(log_prob(p, x, mask), expected, f"{name}: log_prob of the observed elements")
+    wide = mask.reshape(*mask.shape, *[1] * (x.dim() - mask.dim()))
+    elsewhere = torch.where(wide, x, x.flip(0))
+    assert_equal(log_prob(p, elsewhere, mask), expected, f"{name}: log_prob with other values where none is observed")
+
+
+def _check_leading_axes(
+    likelihood: nn.Module, z: Latents, x: Tensor, condition: Tensor | None, log_px: Tensor, name: str
+) -> None:
+    def doubled(value: Tensor) -> Tensor:
+        return torch.stack([value, value.flip(0)])
+
+    more = {key: doubled(value) for key, value in z.items()} if isinstance(z, dict) else doubled(z)
+    conditions = None if condition is None else doubled(condition)
+    again = likelihood(more, conditions).log_prob(doubled(x))
+    assert again.shape == (2, len(x)), f"{name}: with samples in front log_prob has the shape {tuple(again.shape)}"
+    assert_equal(again, doubled(log_px), f"{name}: log_prob with samples in front and rows in another order")
+
+
+def _check_gradient(likelihood: nn.Module, z: Latents, x: Tensor, condition: Tensor | None, name: str) -> None:
+    if isinstance(z, dict):
+        z = {key: value.clone().requires_grad_() for key, value in z.items()}
+        leaves = list(z.values())
+    else:
+        z = z.clone().requires_grad_()
+        leaves = [z]
+    value = likelihood(z, condition).log_prob(x)
+    check_arrives(value, likelihood.named_parameters(), f"{name}: log_prob")
+    gradients = torch.autograd.grad(value.sum(), leaves, allow_unused=True)
+    assert all(g is not None and g.abs().sum() > 0 for g in gradients), f"{name}: no gradient of log_prob reaches z"

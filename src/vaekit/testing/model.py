@@ -1,0 +1,134 @@
+"""The laws of a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vaekit.data.batch import Batch
+from vaekit.errors import UserError
+from vaekit.models.draw import Draw
+from vaekit.testing.copies import precise
+from vaekit.testing.posterior import flat_mean
+from vaekit.testing.rebuild import check_rebuilds
+from vaekit.testing.statistics import assert_equal, assert_mean, assert_mean_at_most, assert_same, seeded
+
+DRAWS = 4_000
+ABILITIES = {"density", "encode", "decode", "sample", "classify"}
+
+
+def check_model(model: nn.Module, batch: Batch) -> None:
+    """Everything a model must be, on a copy in float64.
+
+    - ``abilities`` are known words, and each is kept.
+    - ``draw(batch, K)``: densities of shape ``(K, batch)`` once branches are summed; ``log_w`` and ``elbo``
+      where there is a density, and a :class:`~vaekit.errors.UserError` for either where there is none.
+    - without branches log_w = log p(x|z) + Σ log p(z) − Σ log q(z|x), and the bound with analytic KL
+      has the same mean as the one without; with branches log_w is not below it in the mean.
+    - log (1/K) Σ w does not fall in the mean as K grows.
+    - a discrete likelihood keeps the bound and the importance-weighted estimate at or below 0.
+    - latents and reconstructions of a permuted batch are permuted; a row alone is as among others.
+    - ``generate(n)`` gives n rows that look like x.
+    - it is rebuilt bit for bit.
+
+    Args:
+        model: a registered part.
+        batch: at least two rows.
+
+    Raises:
+        AssertionError: saying which law is broken and by how much.
+    """
+    model, batch = precise(model), precise(batch)
+    asked: Any = model
+    name = f"the model {type(model).__name__}"
+    abilities: frozenset[str] = asked.abilities
+    assert abilities <= ABILITIES, f"{name} claims the unknown abilities {sorted(abilities - ABILITIES)}"
+    rows = len(batch.x)
+    with torch.no_grad():
+        with seeded():
+            draw: Draw = asked.draw(batch, 3)
+        _check_shapes(draw, rows, name)
+        assert draw.has_density == ("density" in abilities), (
+            f"{name} claims {'a' if 'density' in abilities else 'no'} density, but its draw says otherwise"
+        )
+        if draw.has_density:
+            _check_bounds(model, batch, name)
+        else:
+            _check_refusal(draw, name)
+        if {"encode", "decode"} <= abilities:
+            _check_rows(model, batch, name)
+        if "sample" in abilities and batch.condition is None:
+            with seeded():
+                p = asked.generate(3)
+            assert p.mean.shape == (3, *batch.x.shape[1:]), f"{name}: generate(3) has the shape {tuple(p.mean.shape)}"
+            assert p.sample().shape == p.mean.shape, f"{name}: samples of generate(3) have another shape than its mean"
+        if "classify" in abilities:
+            q = asked.classify(batch.x)
+            assert_equal(q.probs.sum(-1), torch.ones(rows).double(), f"{name}: the sum of q(y|x)")
+
+    def ask(part: Any) -> Any:
+        draw = part.draw(batch, 2)
+        return (draw.log_px, draw.kl, {key: latent.value for key, latent in draw.latents.items()})
+
+    check_rebuilds(model, ask)
+
+
+def _check_shapes(draw: Draw, rows: int, name: str) -> None:
+    figures = {"log_px": draw.expect(draw.log_px), "kl": draw.kl}
+    if draw.has_density:
+        figures |= {"log_w": draw.log_w, "elbo": draw.elbo}
+    for key, value in figures.items():
+        assert value.shape == (3, rows), f"{name}: {key} has the shape {tuple(value.shape)}, expected (samples, batch)"
+        assert value.isfinite().all(), f"{name}: {key} is not finite"
+
+
+def _check_refusal(draw: Draw, name: str) -> None:
+    for figure in ("log_w", "elbo"):
+        try:
+            getattr(draw, figure)
+        except UserError:
+            continue
+        raise AssertionError(f"{name} has no density by its own account, and yet its draw answers {figure}")
+
+
+def _check_bounds(model: Any, batch: Batch, name: str) -> None:
+    with seeded():
+        draw = model.draw(batch, DRAWS)
+    log_w, elbo = draw.log_w, draw.elbo.expand(DRAWS, -1)
+    if draw.log_branch is None:
+        total = draw.log_px
+        for latent in draw.latents.values():
+            total = total + latent.log_pz - latent.log_qz
+        assert_equal(log_w, total, f"{name}: log_w against log p(x|z) + Σ log p(z) − Σ log q(z|x)")
+        assert_mean(log_w - elbo, torch.zeros(len(batch.x)), f"{name}: mean of log_w minus that of the bound")
+    else:
+        assert_mean_at_most(elbo - log_w, 0.0, f"{name}: the bound minus the log of the summed branches")
+    few = log_w.reshape(-1, 10, len(batch.x))
+    estimate = few.logsumexp(1) - torch.tensor(10.0).log()
+    assert_mean_at_most(few.mean(1) - estimate, 0.0, f"{name}: the bound of one draw minus that of ten")
+    if getattr(getattr(model, "likelihood", None), "discrete", False):
+        assert_mean_at_most(elbo, 0.0, f"{name}: the bound on discrete data")
+        assert_mean_at_most(estimate, 0.0, f"{name}: the importance-weighted bound on discrete data")
+
+
+def _check_rows(model: Any, batch: Batch, name: str) -> None:
+    order = torch.arange(len(batch.x) - 1, -1, -1)
+
+    def take(rows: Tensor | slice) -> Batch:
+        return Batch(batch.x[rows], *(None if item is None else item[rows] for item in batch[1:]))
+
+    def answers(batch: Batch) -> dict[str, Tensor]:
+        q = model.encode(batch.x, batch.condition)
+        p = model.decode(q.mean, batch.condition)
+        return {"mean of q(z|x)": flat_mean(q), "mean of p(x|z)": p.mean, "log p(x|mean)": p.log_prob(batch.x)}
+
+    all_rows, permuted, alone = answers(batch), answers(take(order)), answers(take(slice(0, 1)))
+    for key, value in all_rows.items():
+        assert_equal(permuted[key], value[order], f"{name}: {key} of a permuted batch")
+        assert_equal(alone[key], value[:1], f"{name}: {key} of the first row alone, and among others")
+    with seeded():
+        first = model.draw(batch, 2).log_px
+    with seeded():
+        assert_same(model.draw(batch, 2).log_px, first, f"{name}: two draws with the same random numbers")

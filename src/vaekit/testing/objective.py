@@ -1,0 +1,113 @@
+"""The laws of an objective."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vaekit.config import is_part
+from vaekit.data.batch import Batch
+from vaekit.objectives.objective import Value
+from vaekit.schedules import Step
+from vaekit.testing.copies import precise
+from vaekit.testing.gradients import check_gradient
+from vaekit.testing.rebuild import check_rebuilds
+from vaekit.testing.statistics import assert_mean_at_most, assert_same, seeded
+
+START = Step()
+REPEATS = 200
+
+
+def check_objective(
+    objective: Any, model: nn.Module, batch: Batch, step: Step = START, differentiable: bool = True
+) -> None:
+    """Everything an objective must be, on copies in float64.
+
+    - ``objective(model, batch, step)`` is a :class:`~vaekit.objectives.Value`: finite nats per example,
+      ``(batch,)``, and finite terms, ``(batch,)`` or scalars; the same noise gives the same bits.
+    - its players own parameters of the model or of the objective, no parameter has two owners, and
+      each player's value moves something of its own.
+    - each player's gradient is what finite differences say.
+    - with a discrete likelihood the value is not above 0 on average (every weight of a sum of
+      log-probabilities is positive).
+    - it is rebuilt, with its tensors bit for bit.
+
+    A bound on log p(x) has more to keep: :func:`vaekit.testing.check_bound`.
+
+    Args:
+        objective: a registered part.
+        model: what it may be asked of.
+        batch: at least two rows for the model.
+        step: where training is.
+        differentiable: false if the model's gradient is not a derivative (straight-through).
+
+    Raises:
+        AssertionError: saying which law is broken and by how much.
+    """
+    objective, model, batch = precise(objective), precise(model), precise(batch)
+    name = f"the objective {type(objective).__name__}"
+    rows = len(batch.x)
+    value = _value(objective, model, batch, step)
+    assert isinstance(value, Value), f"{name} returned a {type(value).__name__}, not a Value"
+    _check_value(value, rows, name)
+    assert_same(_value(objective, model, batch, step).objective, value.objective, f"{name} with the same noise")
+    players = objective.players(model)
+    assert players, f"{name} has no player"
+    inside = [*model.parameters(), *(objective.parameters() if isinstance(objective, nn.Module) else [])]
+    known = {id(parameter) for parameter in inside}
+    owned: dict[int, str] = {}
+    for player, (parameters, function) in players.items():
+        for parameter in parameters:
+            assert id(parameter) in known, f"{name}: the player {player} owns what is not of the model nor objective"
+            assert id(parameter) not in owned, f"{name}: {player} and {owned[id(parameter)]} own the same parameter"
+            owned[id(parameter)] = player
+        _check_value(_value(function, model, batch, step), rows, f"{name}, player {player}")
+        if parameters:
+            _check_player(function, list(parameters), model, batch, step, f"{name}, player {player}", differentiable)
+    likelihood = getattr(model, "likelihood", None)
+    if getattr(likelihood, "discrete", False):
+        with seeded(), torch.no_grad():
+            values = torch.stack([objective(model, batch, step).objective for _ in range(REPEATS)])
+        assert_mean_at_most(values, 0.0, f"{name} with a discrete likelihood")
+    if is_part(objective):
+        check_rebuilds(objective, lambda part: tuple(part(model, batch, step)))
+
+
+def _value(function: Any, model: nn.Module, batch: Batch, step: Step) -> Value:
+    with seeded():
+        return function(model, batch, step)
+
+
+def _check_value(value: Value, rows: int, name: str) -> None:
+    assert value.objective.shape == (rows,), f"{name}: the shape is {tuple(value.objective.shape)}, expected {(rows,)}"
+    assert value.objective.isfinite().all(), f"{name} is not finite"
+    for key, term in value.terms.items():
+        assert term.shape in ((), (rows,)), f"{name}: the term '{key}' has the shape {tuple(term.shape)}"
+        assert term.isfinite().all(), f"{name}: the term '{key}' is not finite"
+
+
+def _check_player(
+    function: Any,
+    parameters: list[nn.Parameter],
+    model: nn.Module,
+    batch: Batch,
+    step: Step,
+    name: str,
+    differentiable: bool,
+) -> None:
+    def mean() -> Tensor:
+        return _value(function, model, batch, step).objective.mean()
+
+    value = mean()
+    assert value.requires_grad, f"{name}: the value has no gradient"
+    gradients = torch.autograd.grad(value, parameters, allow_unused=True)
+    reached = [gradient for gradient in gradients if gradient is not None]
+    assert any(gradient.abs().sum() > 0 for gradient in reached), f"{name}: no gradient reaches its own parameters"
+    assert all(gradient.isfinite().all() for gradient in reached), f"{name}: the gradient is not finite"
+    if differentiable:
+        with seeded(1):
+            directions = torch.randint(2**31, ()).item()
+        with seeded(int(directions)):
+            check_gradient(mean, parameters, name)

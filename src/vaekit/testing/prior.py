@@ -1,0 +1,94 @@
+"""The laws of a prior."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from vaekit.distributions.codes import Codes
+from vaekit.distributions.divergence import divergence
+from vaekit.testing.copies import flat, precise, unflat
+from vaekit.testing.density import check_density, check_mass
+from vaekit.testing.finite import code_vectors, every_grid, grid_number
+from vaekit.testing.gradients import check_arrives
+from vaekit.testing.rebuild import check_rebuilds
+from vaekit.testing.statistics import assert_equal, seeded
+
+DRAWS = 20_000
+
+
+def check_prior(prior: nn.Module, latent_dim: int | tuple[int, ...], condition: Tensor | None = None) -> None:
+    """Everything a prior must be, on a copy in float64.
+
+    - ``prior(condition)`` is a distribution over events of the stated shape; without a condition its
+      batch shape is empty.
+    - ``log_prob`` takes any leading axes and judges every row by itself.
+    - its density integrates to one, and samples follow it (a grid in one and two dimensions,
+      importance sampling above, all grids of codes one by one).
+    - KL(p‖p) = 0 where a formula is registered.
+    - the gradient of ``log_prob`` reaches every trainable parameter (a shared code book apart).
+    - it is rebuilt bit for bit.
+
+    Args:
+        prior: a registered part.
+        latent_dim: length of z (of all levels together for a chain), or the shape of a grid of codes.
+        condition: one row ``(1, condition_dim)``, if the prior takes one.
+
+    Raises:
+        AssertionError: saying which law is broken and by how much.
+    """
+    prior = precise(prior)
+    condition = precise(condition)
+    name = f"the prior {type(prior).__name__}"
+    p = prior(condition)
+    assert isinstance(p, Distribution), f"{name} returned a {type(p).__name__}, not a distribution"
+    with seeded():
+        drawn = p.sample(torch.Size([DRAWS]))
+    event: tuple[int, ...] = (latent_dim,) if isinstance(latent_dim, int) else tuple(latent_dim)
+    leading = (DRAWS,) if condition is None else (DRAWS, 1)
+    z = flat(drawn, len(event))
+    length = int(torch.tensor(event).prod())
+    assert z.shape == (*leading, length), (
+        f"{name}: {DRAWS} samples have the shape {tuple(z.shape)} once flattened, expected {(*leading, length)}"
+    )
+    log_p = p.log_prob(drawn)
+    assert log_p.shape == leading, f"{name}: log_prob has the shape {tuple(log_p.shape)}, expected {leading}"
+    _check_leading_axes(p, drawn, log_p, leading, name)
+    with torch.no_grad():
+        if isinstance(p, Codes):
+            grids = every_grid(len(p.embedding), p.grid)
+            numbers = grid_number(_indices(p, drawn), len(p.embedding))
+            check_mass(p.log_prob(code_vectors(p, grids)), numbers, name)
+        else:
+
+            def density(points: Tensor) -> Tensor:
+                points = points if condition is None else points.unsqueeze(-2)
+                return p.log_prob(unflat(points, drawn, torch.Size(event))).reshape(-1)
+
+            check_density(density, z.reshape(DRAWS, length), name)
+    itself = divergence(p, prior(condition))
+    if itself is not None:
+        assert_equal(itself[0], torch.zeros_like(itself[0]), f"{name}: KL(p‖p)")
+    shared = {id(parameter) for parameter in getattr(prior, "codebook", nn.Module()).parameters()}
+    own = [(key, parameter) for key, parameter in prior.named_parameters() if id(parameter) not in shared]
+    check_arrives(p.log_prob(drawn), own, f"{name}: log_prob")
+    check_rebuilds(prior, lambda part: part(condition).log_prob(drawn))
+    check_rebuilds(prior, lambda part: part(condition).sample(torch.Size([3])))
+
+
+def _indices(p: Codes, drawn: Tensor) -> Tensor:
+    distance = (drawn.unsqueeze(1) - p.embedding[:, :, None, None]).square().sum(2)
+    return distance.argmin(1)
+
+
+def _check_leading_axes(p: Distribution, drawn: Any, log_p: Tensor, leading: tuple[int, ...], name: str) -> None:
+    def first(value: Tensor) -> Tensor:
+        return value[:6].reshape(2, 3, *value.shape[1:])
+
+    some: Any = {key: first(value) for key, value in drawn.items()} if isinstance(drawn, dict) else first(drawn)
+    again = p.log_prob(some)
+    assert again.shape == (2, 3, *leading[1:]), f"{name}: log_prob does not take further leading axes"
+    assert_equal(again, first(log_p), f"{name}: log_prob of the same z with other leading axes")
