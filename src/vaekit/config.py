@@ -121,9 +121,10 @@ def from_document(document: Json) -> Any:
             return tuple(read(item, f"{path}/{index}") for index, item in enumerate(document))
         if not isinstance(document, dict):
             return document
-        if "map" in document:
+        # An argument of a part may itself be called "map" or "same".
+        if document.keys() == {"map"}:
             return {key: read(item, f"{path}/{key}") for key, item in document["map"].items()}
-        if "same" in document:
+        if document.keys() == {"same"}:
             if document["same"] not in built:
                 raise UserError(f"the configuration at '{path}' points at '{document['same']}', which is not there.")
             return built[document["same"]]

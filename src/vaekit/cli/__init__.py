@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
 import os
 import sys
 import traceback
@@ -38,18 +40,11 @@ first steps:
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb and return the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    if not given or given[0] in ("--help", "-h", "help"):
-        print(_HELP.format(verbs="\n".join(f"  {verb:<13}{what}" for verb, what in VERBS.items())), end="")
-        return 0
-    if given[0] == "--version":
-        from vaekit._version import __version__
-
-        print(f"vaekit {__version__}")
-        return 0
     try:
-        if given[0] not in VERBS:
-            raise unknown("verb", given[0], VERBS)
-        return _run(given[0], given[1:])
+        code = _answer(given)
+        # Here and not at exit, so that a reader who has gone is noticed below.
+        sys.stdout.flush()
+        return code
     except UserError as error:
         return _fail(2, error.message, error.hint)
     except TrainingFailed as error:
@@ -60,18 +55,42 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(130, "interrupted.")
     except BrokenPipeError:
         # The reader of our output has gone (… | head): nothing is wrong and nothing more can be said.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception:
         traceback.print_exc()
         return _fail(1, "this is a fault of vaekit, not of your input.", "please report it with the lines above.")
 
 
+def _answer(given: list[str]) -> int:
+    if not given or given[0] in ("--help", "-h", "help"):
+        print(_HELP.format(verbs="\n".join(f"  {verb:<13}{what}" for verb, what in VERBS.items())), end="")
+        return 0
+    if given[0] == "--version":
+        from vaekit._version import __version__
+
+        print(f"vaekit {__version__}")
+        return 0
+    if given[0] not in VERBS:
+        raise unknown("verb", given[0], VERBS)
+    return _run(given[0], given[1:])
+
+
 def _run(verb: str, arguments: list[str]) -> int:
     import tyro
 
+    from vaekit.cli.usage import usage_error
+
     module = importlib.import_module(f"vaekit.cli.{verb}")
-    options = tyro.cli(module.Options, prog=f"vaekit {verb}", description=module.__doc__, args=arguments)
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            options = tyro.cli(module.Options, prog=f"vaekit {verb}", description=module.__doc__, args=arguments)
+    except SystemExit as stop:
+        if stop.code:
+            raise usage_error(said.getvalue(), verb) from None
+        return 0
     return module.run(options) or 0
 
 

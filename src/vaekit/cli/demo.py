@@ -7,7 +7,9 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+from vaekit.cli.options import check_numbers, given
 from vaekit.errors import UserError
 
 CHOICES = {"mnist": 12, "fashion-mnist:binarization=dynamic": 12, "digits": 150}
@@ -17,28 +19,23 @@ CHOICES = {"mnist": 12, "fashion-mnist:binarization=dynamic": 12, "digits": 150}
 class Options:
     out: Path = Path("runs/demo")
     """The run folder; what is there from an earlier demo is replaced."""
-    data: str | None = None
+    data: Annotated[str | None, given("DATA")] = None
     """Use this data set and no other."""
-    epochs: int | None = None
+    epochs: Annotated[int | None, given("N")] = None
     """Passes over the training data (default: what fits into about a minute)."""
 
 
 def run(options: Options) -> int:
-    import torch
-
-    from vaekit import recipes, training
-    from vaekit.cli import evaluate, reconstruct, sample
+    from vaekit.cli import evaluate, reconstruct, sample, train
     from vaekit.plots.curves import curves
     from vaekit.training.files import replacing
     from vaekit.training.progress import Bar
 
-    name, data_set = _first_that_can_be_had((options.data,) if options.data else tuple(CHOICES))
-    print(f"demo: {name} ({data_set.source}), {data_set.kind.describe()}", file=sys.stderr)
-    torch.manual_seed(0)
-    plan = recipes.make("vae", data_set, {"epochs": options.epochs or CHOICES.get(name, 10)})
-    run = training.fit(plan.model, plan.data, phases=plan.phases, out=options.out, overwrite=True)
+    name = _first_that_can_be_had((options.data,) if options.data else tuple(CHOICES))
+    epochs = options.epochs or CHOICES.get(name)
+    run = train.train(train.Options(name, epochs=epochs, out=options.out, overwrite=True))
     limit = 1000
-    with Bar("evaluating", min(limit, len(data_set.test.x)), "examples") as bar:
+    with Bar("evaluating", min(limit, len(run.data.test.x)), "examples") as bar:
         figures = run.evaluate(samples=500, limit=limit, progress=bar.advance)
     pictures = {
         "samples": options.out / "samples.png",
@@ -60,12 +57,14 @@ def run(options: Options) -> int:
     return 0
 
 
-def _first_that_can_be_had(names: tuple[str, ...]):
+def _first_that_can_be_had(names: tuple[str, ...]) -> str:
     from vaekit import data
 
     for name in names[:-1]:
         try:
-            return name, data.load(name)
+            print(f"demo: {name}, from {data.load(name).source}", file=sys.stderr)
+            return name
         except UserError as error:
             print(f"demo: {name} cannot be had here: {error.message}", file=sys.stderr)
-    return names[-1], data.load(names[-1])
+    print(f"demo: {names[-1]}", file=sys.stderr)
+    return names[-1]

@@ -6,7 +6,17 @@ from dataclasses import dataclass, field
 
 import tyro
 
-from vaekit.cli.options import OptionalData, OutFile, Parts, RunFolder, SplitName, data_for, import_parts, open_run
+from vaekit.cli.options import (
+    OptionalData,
+    OutFile,
+    Parts,
+    RunFolder,
+    SplitName,
+    check_numbers,
+    data_for,
+    import_parts,
+    open_run,
+)
 
 
 @dataclass
@@ -26,6 +36,7 @@ class Options:
 def run(options: Options) -> int:
     from vaekit.cli.outputs import check_ending, write
 
+    check_numbers(seed=options.seed)
     check_ending(options.out, (".npy", ".npz"))
     import_parts(options.parts)
     import torch
@@ -45,7 +56,7 @@ def run(options: Options) -> int:
             arrays |= {f"{latent}_mean": encoding.mean, f"{latent}_scale": encoding.scale}
     if rows.label is not None:
         arrays["label"] = torch.from_numpy(rows.label)
-    if options.out.suffix == ".npy":
+    if options.out.suffix.lower() == ".npy":
         means = [value.flatten(1) for key, value in arrays.items() if key.endswith("_mean")]
         arrays = {"mean": torch.cat(means, dim=1)}
     write(options.out, arrays)

@@ -5,7 +5,7 @@ Nats per example: summed over dimensions, averaged over the examples."""
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from vaekit.cli.options import (
     Json,
@@ -13,7 +13,9 @@ from vaekit.cli.options import (
     Parts,
     RunFolder,
     SplitName,
+    check_numbers,
     data_for,
+    given,
     import_parts,
     open_run,
     print_json,
@@ -27,8 +29,8 @@ class Options:
     samples: int = 5000
     """Draws for each example of the importance-weighted likelihood."""
     split: SplitName = None
-    limit: int | None = None
-    """Use only so many of them."""
+    limit: Annotated[int | None, given("INT")] = None
+    """Use only so many examples, from the first (default: all)."""
     seed: int = 0
     """Of the draws."""
     device: str = "auto"
@@ -38,12 +40,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    from vaekit.errors import UserError
-
-    if options.samples < 1:
-        raise UserError(f"--samples must be at least 1, got {options.samples}.")
-    if options.limit is not None and options.limit < 1:
-        raise UserError(f"--limit must be at least 1, got {options.limit}.")
+    check_numbers(samples=options.samples, limit=options.limit, seed=options.seed)
     import_parts(options.parts)
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import importlib.util
 import json
+import math
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -52,15 +55,20 @@ def import_parts(files: tuple[Path, ...]) -> None:
     """Run the user's files, so that the parts in them are registered.
 
     Raises:
-        UserError: if a file is not there.
+        UserError: if a file is not there or fails.
     """
     for file in files:
         if not file.is_file():
             raise UserError(f"{file} is not there (--parts).")
-        specification = importlib.util.spec_from_file_location(file.stem, file)
+        loader = importlib.machinery.SourceFileLoader(file.stem, str(file))
+        specification = importlib.util.spec_from_loader(file.stem, loader)
         assert specification is not None
-        assert specification.loader is not None
-        specification.loader.exec_module(importlib.util.module_from_spec(specification))
+        try:
+            loader.exec_module(importlib.util.module_from_spec(specification))
+        except Exception as error:
+            own = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)]
+            line = error.lineno if isinstance(error, SyntaxError) else own[-1] if own else "?"
+            raise UserError(f"{file} (--parts) failed in line {line}: {type(error).__name__}: {error}.") from error
 
 
 def open_run(folder: Path, device: str = "auto") -> Run:
@@ -93,4 +101,24 @@ def data_for(run: Run, text: str | None, split: str | None) -> tuple[Dataset, st
 
 
 def print_json(document: Any) -> None:
-    print(json.dumps(document))
+    """One JSON object on stdout; what is infinite or not a number is ``null``."""
+    print(json.dumps(_finite(document)))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def check_numbers(**numbers: int | None) -> None:
+    """
+    Raises:
+        UserError: if one that is given is not at least 1 (``seed``: 0).
+    """
+    for name, value in numbers.items():
+        least = 0 if name == "seed" else 1
+        if value is not None and not least <= value < 2**63:
+            raise UserError(f"--{name} must be a whole number from {least}, got {value}.")

@@ -31,21 +31,19 @@ def write(path: Path, tensors: dict[str, Tensor], beside: tuple[str, ...] = ()) 
     Raises:
         UserError: if a picture is asked for and the rows are no images, or the file cannot be written.
     """
+    picture = path.suffix.lower() == ".png"
     arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
     first = next(iter(arrays.values()))
+    if picture and not is_image(first.shape[1:]):
+        raise UserError(f"examples of shape {first.shape[1:]} are no images.", "write a .npy or .npz instead.")
     try:
         with replacing(path) as temporary, open(temporary, "wb") as file:
-            if path.suffix.lower() == ".npz":
+            if picture:
+                grid([arrays[name] for name in beside] or [first]).save(file, format="PNG")
+            elif path.suffix.lower() == ".npz":
                 np.savez(file, **arrays)  # type: ignore[arg-type]
-            elif path.suffix.lower() == ".npy":
-                np.save(file, first)
             else:
-                shown = [arrays[name] for name in beside] or [first]
-                if not is_image(first.shape[1:]):
-                    raise UserError(
-                        f"examples of shape {first.shape[1:]} are no images.", "write a .npy or .npz instead."
-                    )
-                grid(shown).save(file, format="PNG")
+                np.save(file, first)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
     print(f"wrote {path}", file=sys.stderr)

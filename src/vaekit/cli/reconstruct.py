@@ -7,8 +7,17 @@ from typing import Annotated
 
 import tyro
 
-from vaekit.cli.options import OptionalData, OutFile, Parts, RunFolder, SplitName, data_for, import_parts, open_run
-from vaekit.errors import UserError
+from vaekit.cli.options import (
+    OptionalData,
+    OutFile,
+    Parts,
+    RunFolder,
+    SplitName,
+    check_numbers,
+    data_for,
+    import_parts,
+    open_run,
+)
 
 
 @dataclass
@@ -28,8 +37,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    if options.number < 1:
-        raise UserError(f"--number must be at least 1, got {options.number}.")
+    check_numbers(number=options.number, seed=options.seed)
     from vaekit.cli.outputs import check_ending, write
 
     check_ending(options.out, (".png", ".npy", ".npz"))

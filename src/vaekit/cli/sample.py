@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from vaekit.cli.options import OutFile, Parts, RunFolder, import_parts, open_run
-from vaekit.errors import UserError
+from vaekit.cli.options import OutFile, Parts, RunFolder, check_numbers, import_parts, open_run
 
 
 @dataclass
@@ -28,8 +27,7 @@ class Options:
 
 
 def run(options: Options) -> int:
-    if options.number < 1:
-        raise UserError(f"--number must be at least 1, got {options.number}.")
+    check_numbers(number=options.number, seed=options.seed)
     from vaekit.cli.outputs import check_ending, write
 
     check_ending(options.out, (".png", ".npy", ".npz"))

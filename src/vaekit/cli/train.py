@@ -7,12 +7,15 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from vaekit.cli.options import Json, OptionalData, Parts, given, import_parts, print_json
+from vaekit.cli.options import Json, Parts, given, import_parts, print_json
 from vaekit.errors import UserError
+
+if TYPE_CHECKING:
+    from vaekit.training import Run
 
 RECIPE_OPTIONS = ("prior", "posterior", "likelihood", "objective", "network", "latent_dim", "epochs", "learning_rate")
 SETTINGS = ("batch_size", "seed", "optimizer", "weight_decay", "clip_norm", "ema_decay", "patience", "device")
@@ -21,7 +24,13 @@ SETTINGS = ("batch_size", "seed", "optimizer", "weight_decay", "clip_norm", "ema
 @dataclass
 class Options:
     data: Annotated[
-        OptionalData, tyro.conf.arg(help="a data set: its name or path (may be left out with --resume)")
+        str | None,
+        tyro.conf.Positional,
+        tyro.conf.arg(
+            metavar="DATA",
+            help="a data set: its name or path (may be left out with --resume)",
+            help_behavior_hint="",
+        ),
     ] = None
     recipe: Annotated[str | None, given("NAME")] = None
     """A system and its options: vae, aae, hvae, m2:num_labelled=100, vq-vae … (default: vae)."""
@@ -70,28 +79,54 @@ class Options:
 
 
 def run(options: Options) -> int:
+    _finish(options, train(options))
+    return 0
+
+
+def train(options: Options) -> Run:
+    """Do what the options ask for.
+
+    Raises:
+        UserError: if they, the data or the run folder do not allow it.
+    """
     if options.resume is not None and (options.out is not None or options.overwrite):
         raise UserError("--resume names the run folder itself; leave --out and --overwrite out.")
     request = _request(options)
     if not request.get("data"):
+        if options.resume is not None:
+            raise UserError(
+                f"{options.resume} is not a run folder: it has no config.json.",
+                "if it was stopped before it began, name the data as well: vaekit train DATA --resume FOLDER.",
+            )
         raise UserError("train needs data: vaekit train DATA.", "vaekit list data shows the names; a path will do too.")
     import torch
 
     from vaekit import data, recipes, training
     from vaekit.config import literal, parse
 
+    settings = {key: request[key] for key in SETTINGS if key in request}
+    try:
+        training.Settings(**settings)
+    except ValueError as error:
+        name, _, rest = str(error).partition(" ")
+        raise UserError(f"--{name.replace('_', '-')} {rest}.") from None
     import_parts(options.parts)
     data_set = data.load(request["data"])
+    # The name is the same from every folder; a path as it was given is not.
+    request["data"] = data_set.name
     name, recipe_options = parse(request.get("recipe", "vae"))
     recipe_options |= {key: request[key] for key in RECIPE_OPTIONS if key in request}
     if isinstance(recipe_options.get("learning_rate"), str):
         recipe_options["learning_rate"] = literal(recipe_options["learning_rate"])
-    settings = {key: request[key] for key in SETTINGS if key in request}
     torch.manual_seed(settings.get("seed", 0))
-    plan = recipes.make(name, data_set, recipe_options)
+    try:
+        plan = recipes.make(name, data_set, recipe_options)
+    except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
+        # What an option may be is known to the parts, and they say it each in their way.
+        raise UserError(f"the recipe '{name}' cannot be made with these options: {error}.") from error
     _say(options, f"{data_set.name}: {_rows(plan.data)} of {data_set.kind.describe()}, shape {data_set.shape}")
     _say(options, f"{name}: {_describe(plan)}")
-    finished = training.fit(
+    return training.fit(
         plan.model,
         plan.data,
         phases=plan.phases,
@@ -102,8 +137,6 @@ def run(options: Options) -> int:
         note={"request": request},
         **settings,
     )
-    _finish(options, finished)
-    return 0
 
 
 def _request(options: Options) -> dict[str, Any]:
@@ -112,9 +145,9 @@ def _request(options: Options) -> dict[str, Any]:
     asked = {key: value for key, value in asdict(options).items() if value is not None and key not in left_out}
     if options.resume is None or not (options.resume / "config.json").exists():
         return asked
-    from vaekit.training.files import read_json
+    from vaekit.training.run import read_config
 
-    return read_json(options.resume / "config.json").get("request", {}) | asked
+    return read_config(options.resume).get("request", {}) | asked
 
 
 def _rows(data_set: Any) -> str:
@@ -128,7 +161,7 @@ def _describe(plan: Any) -> str:
     return f"{parts}; {weights:,} weights; {goals}"
 
 
-def _finish(options: Options, finished: Any) -> None:
+def _finish(options: Options, finished: Run) -> None:
     best = finished.best
     summary = {
         "run": str(finished.folder),

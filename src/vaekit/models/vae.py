@@ -49,7 +49,9 @@ class VAE(nn.Module):
 
     def draw(self, batch: Batch, samples: int = 1) -> Draw:
         """Draw K latents for each row and evaluate all densities."""
-        latents, penalty = draw_latents(self.posterior(batch.x, batch.condition), self.prior(batch.condition), samples)
+        # The prior first: in training a code book moves on once the posterior has rounded a batch to it.
+        prior = self.prior(batch.condition)
+        latents, penalty = draw_latents(self.posterior(batch.x, batch.condition), prior, samples)
         p = self.likelihood(bare({name: latent.value for name, latent in latents.items()}), batch.condition)
         return Draw(latents, log_prob(p, batch.x, batch.mask), penalty)
 

@@ -47,7 +47,8 @@ class MovingAverageCodebook(nn.Module):
             chosen = flat[torch.randint(len(flat), (self.num_codes,), device=flat.device)]
             self.count.copy_(torch.where(idle, torch.ones_like(self.count), self.count))
             self.total.copy_(torch.where(idle[:, None], chosen, self.total))
-            self.embedding.copy_(self.total / self.count[:, None])
+            # A new tensor: whoever holds the codes of this batch keeps them.
+            self.embedding = self.total / self.count[:, None]
         return vectors.new_zeros(vectors.shape[0])
 
 

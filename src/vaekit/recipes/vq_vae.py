@@ -48,5 +48,7 @@ def vq_vae(
         likelihood=make_likelihood(data, likelihood, decoder),
     )
     first = Phase(ELBO(), epochs, learning_rate, train=("posterior", "likelihood"))
-    second = Phase(ELBO(), epochs if prior_epochs is None else prior_epochs, learning_rate, train=("prior",))
+    prior_epochs = epochs if prior_epochs is None else prior_epochs
+    # The prior shares the code book, which is the posterior's.
+    second = Phase(ELBO(), prior_epochs, learning_rate, train=("prior",), rest=("posterior",))
     return Plan(model, (first, second), data)

@@ -106,7 +106,9 @@ def _check_densities(element: Distribution, drawn: Tensor, name: str) -> None:
 
     def integral(values: Tensor) -> tuple[Tensor, Tensor]:
         fine = torch.trapezoid(values, points, dim=0)
-        return fine, (fine - torch.trapezoid(values[::2], points[::2], dim=0)).abs() + 1e-8
+        # Two coarser rules: with a cusp between two points, one may agree by accident.
+        off = [(fine - torch.trapezoid(values[::every], points[::every], dim=0)).abs() for every in (2, 4)]
+        return fine, torch.stack(off).amax(0) + 1e-8
 
     total, error = integral(log_p.exp())
     assert_within(total - 1, error, f"the integral of {name} over an element minus one")

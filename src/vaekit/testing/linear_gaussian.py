@@ -89,14 +89,14 @@ class LinearGaussian:
         return MultivariateNormal(self.bias, self.weight @ self.weight.T + noise)
 
 
-def exact(latent_dim: int = 2, data_dim: int = 3, scale: float = 0.7, seed: int = 0) -> LinearGaussian:
+def exact(latent_dim: int = 2, data_dim: int = 3, scale: float = 0.75, seed: int = 0) -> LinearGaussian:
     """The posterior is exact: log_w is log p(x), whatever is drawn."""
     weight, bias = _random_map(latent_dim, data_dim, seed)
     return with_posterior(weight, bias, scale, exact_conditional(weight, bias, scale))
 
 
 def wrong(
-    latent_dim: int = 2, data_dim: int = 3, scale: float = 0.7, seed: int = 0, diagonal: bool = False
+    latent_dim: int = 2, data_dim: int = 3, scale: float = 0.75, seed: int = 0, diagonal: bool = False
 ) -> LinearGaussian:
     """The posterior's mean is off by 0.3 and its scale is too large by a fifth."""
     weight, bias = _random_map(latent_dim, data_dim, seed)
@@ -106,7 +106,7 @@ def wrong(
     return with_posterior(weight, bias, scale, Conditional(matrix, offset + 0.3, 1.44 * covariance), diagonal)
 
 
-def mean_field(latent_dim: int = 2, data_dim: int = 3, scale: float = 0.7, seed: int = 0) -> LinearGaussian:
+def mean_field(latent_dim: int = 2, data_dim: int = 3, scale: float = 0.75, seed: int = 0) -> LinearGaussian:
     """The best posterior with independent dimensions: exact means, variances 1/Λ_ii."""
     weight, bias = _random_map(latent_dim, data_dim, seed)
     matrix, offset, _ = exact_conditional(weight, bias, scale)
@@ -125,12 +125,12 @@ def with_posterior(
     return LinearGaussian(model, weight, bias, scale, posterior)
 
 
-def hierarchy(bottom_up: bool = False, scale: float = 0.7, seed: int = 0) -> LinearGaussian:
+def hierarchy(bottom_up: bool = False, scale: float = 0.75, seed: int = 0) -> LinearGaussian:
     """Two levels with the exact posterior: z2 ~ N(0, I), z1|z2 and x|z1, z2 linear-Gaussian.
 
     Args:
         bottom_up: q(z1|x) q(z2|x, z1) instead of q(z2|x) q(z1|x, z2).
-        scale: σ of the data.
+        scale: σ of the data, a number that float32 holds exactly.
         seed: of the weights.
     """
     top, low, data = 2, 2, 3
@@ -214,12 +214,11 @@ def _gaussian(data_dim: int, condition_dim: int, given: Conditional, diagonal: b
 
 @torch.no_grad()
 def _likelihood(network: nn.Module, weight: Tensor, bias: Tensor, scale: float) -> Gaussian:
+    if torch.tensor(scale, dtype=torch.float32).item() != scale:
+        raise ValueError(f"the scale must be a number that float32 holds exactly (0.5, 0.75 …), got {scale}")
     part = Gaussian(network, (len(bias),), scale=scale).double()
     linear = part.head.linear
     assert isinstance(linear, nn.Linear)
     linear.weight.copy_(weight)
     linear.bias.copy_(bias)
-    value = part.scale.value
-    assert isinstance(value, Tensor)
-    value.fill_(scale)  # a number given to the constructor went through float32
     return part

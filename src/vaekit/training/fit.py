@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,11 +26,11 @@ from vaekit.evaluation.likelihood import bound
 from vaekit.objectives import ELBO, Objective
 from vaekit.objectives.objective import Player
 from vaekit.schedules import Schedule, Step, at
-from vaekit.training.files import read_json, write_json, write_tensors
+from vaekit.training.files import is_leftover, write_json, write_tensors
 from vaekit.training.progress import Bar, say
-from vaekit.training.run import FORMAT, Run, read_metrics, rewrite_metrics
+from vaekit.training.run import FORMAT, Run, read_config, read_metrics, rewrite_metrics
 from vaekit.training.state import State
-from vaekit.training.watch import gradient_norm, name_the_cause
+from vaekit.training.watch import finite, gradient_norm, name_the_cause, put_back
 
 SAVE_EVERY_SECONDS = 300
 MOST_SKIPPED_IN_A_ROW = 20
@@ -44,17 +45,25 @@ class Phase:
         objective: what is maximised.
         epochs: how long.
         learning_rate: a number or a schedule over the phase.
-        train: names of the model's parts that move (``("prior",)``); all of it by default.
+        train: names of the model's parts that move (``("prior",)``); all of it by default. What is in no
+            other part rests.
+        rest: names of parts that rest all the same, with whatever moving parts share with them (a prior
+            shares its code book with the posterior, say).
+
+    Raises:
+        ValueError: if a number is out of range.
     """
 
     objective: Objective
     epochs: int = 10
     learning_rate: float | Schedule = 1e-3
     train: tuple[str, ...] = ()
+    rest: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.epochs < 1:
-            raise ValueError(f"epochs must be at least 1, got {self.epochs}")
+        _whole("epochs", self.epochs, 1)
+        if not callable(self.learning_rate):
+            _number("learning_rate", self.learning_rate)
 
 
 @part("training/settings")
@@ -72,6 +81,9 @@ class Settings:
         patience: stop after so many epochs without a better validation figure; 0 for never.
         keep_best: keep the weights of the best validation figure rather than the last.
         device: ``cpu``, ``cuda``, ``mps``, or ``auto`` for the best there is.
+
+    Raises:
+        ValueError: if a number is out of range or the optimiser is not known.
     """
 
     batch_size: int = 128
@@ -85,10 +97,25 @@ class Settings:
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {self.batch_size}")
+        _whole("batch_size", self.batch_size, 1)
+        _whole("seed", self.seed, 0)
+        _whole("patience", self.patience, 0)
+        _number("weight_decay", self.weight_decay)
+        _number("clip_norm", self.clip_norm)
+        _number("ema_decay", self.ema_decay, below=1)
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got '{self.optimizer}'")
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if type(value) is not int or not least <= value < 2**63:
+        raise ValueError(f"{name} must be a whole number from {least}, got {value!r}")
+
+
+def _number(name: str, value: Any, below: float = math.inf) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < below:
+        end = "" if below == math.inf else f" and less than {below}"
+        raise ValueError(f"{name} must be a number from 0{end}, got {value!r}")
 
 
 OPTIMIZERS: dict[str, Any] = {
@@ -133,7 +160,8 @@ def fit(
         options: fields of :class:`Settings`.
 
     Raises:
-        UserError: if ``out`` is not empty and ``resume`` is not set, or holds another run.
+        ValueError: if an option is out of range.
+        UserError: if ``out`` is not empty and ``resume`` is not set, or holds another run; nothing is written then.
         Interrupted: on Ctrl-C, with the state saved.
         TrainingFailed: if steps are not finite many times in a row, with the last good state saved.
     """
@@ -155,8 +183,15 @@ def fit(
         "settings": to_document(settings),
         **(note or {}),
     }
+    training = Training(model, data, phases, settings, folder, quiet)
     open_folder(folder, config, resume=resume, overwrite=overwrite)
-    Training(model, data, phases, settings, folder, quiet).run()
+    try:
+        training.run()
+    except UserError:
+        # The parts do not work together: found at the first step. Nothing is left behind.
+        if not training.state_path.exists():
+            clear_folder(folder)
+        raise
     return Run(folder, data)
 
 
@@ -176,31 +211,73 @@ def open_folder(folder: Path, config: dict[str, Any], *, resume: bool, overwrite
         UserError: if it is in use or differs.
     """
     path = folder / "config.json"
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is a file; a run folder is asked for.")
     if overwrite and path.exists():
-        shutil.rmtree(folder)
+        read_config(folder)  # only a run is ever removed
+        clear_folder(folder)
     if path.exists() and resume:
-        before = read_json(path)
-        for key in ("data", "model", "settings"):
-            if before.get(key) != config[key]:
-                raise UserError(
-                    f"{folder} was trained with another {key} than is asked for now; it cannot be resumed.",
-                    hint="resume with the options that it was started with (see its config.json).",
-                )
-        shown = [_without_epochs(phase) for phase in before["phases"]]
-        if shown != [_without_epochs(phase) for phase in config["phases"]]:
-            raise UserError(f"{folder} was trained with another objective or schedule; it cannot be resumed.")
-    elif folder.exists() and any(folder.iterdir()) and not (resume and not path.exists()):
+        _check_same(folder, read_config(folder), config)
+    elif folder.is_dir() and (strangers := [entry for entry in folder.iterdir() if not is_leftover(entry)]):
+        if resume or overwrite:
+            raise UserError(
+                f"{folder} is not a run folder: it has no config.json, and there is {strangers[0].name} in it."
+            )
         raise UserError(
             f"{folder} is not empty.", hint="--resume goes on with it, --overwrite starts again, --out names another."
         )
     try:
+        for leftover in (entry for entry in folder.rglob(".*.tmp") if is_leftover(entry)):
+            leftover.unlink()
         write_json(path, config)
     except OSError as error:
         raise UserError(f"{folder} cannot be written: {error.strerror}.") from None
 
 
-def _without_epochs(phase: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in phase.items() if key != "epochs"}
+def clear_folder(folder: Path) -> None:
+    """Remove what training writes, and the folder if nothing else is in it."""
+    for name in ("config.json", "metrics.jsonl", "model.safetensors"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "state", ignore_errors=True)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
+
+
+def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """
+    Raises:
+        UserError: if something else than the number of epochs differs, saying what.
+    """
+    # As it will be read: tuples become lists.
+    now = json.loads(json.dumps(now))
+    if before["data"] != now["data"] and before["data"].get("name") == now["data"]["name"]:
+        raise UserError(f"the data {now['data']['name']} has changed since {folder} was trained; it cannot be resumed.")
+    for key in ("data", "model", "phases", "settings"):
+        for place, old, new in _differences(before[key], now[key], key):
+            if not place.endswith("/epochs") or key != "phases":
+                raise UserError(
+                    f"{folder} was started with {place} {old}, and not {new}; it cannot be resumed.",
+                    hint="resume with the options that it was started with, or leave them out.",
+                )
+
+
+def _differences(old: Any, new: Any, place: str) -> Iterator[tuple[str, str, str]]:
+    """Where two JSON values differ, and the values there; of a part with another name, the name alone."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        if old.get("part") != new.get("part"):
+            yield place, f"{old.get('part')}", f"{new.get('part')}"
+            return
+        for key in {**old, **new}:
+            yield from _differences(old.get(key), new.get(key), f"{place}/{key}")
+    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
+        for index, (one, other) in enumerate(zip(old, new, strict=True)):
+            yield from _differences(one, other, f"{place}/{index}")
+    elif old != new:
+        yield place, _name(old), _name(new)
+
+
+def _name(value: Any) -> str:
+    return f"{value['part'] if isinstance(value, dict) and 'part' in value else value}"
 
 
 def choose_device(name: str) -> torch.device:
@@ -209,12 +286,13 @@ def choose_device(name: str) -> torch.device:
     Raises:
         UserError: if it is not there.
     """
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if name == "auto":
-        return torch.device("cuda" if available["cuda"] else "cpu")
-    if not available.get(name.partition(":")[0], False):
-        there = [key for key, value in available.items() if value]
-        raise UserError(f"the device '{name}' is not here; there are: {', '.join(there)}.")
+        return torch.device("cuda" if counts["cuda"] else "cpu")
+    kind, colon, index = name.partition(":")
+    if not (index.isdecimal() if colon else True) or int(index or 0) >= counts.get(kind, 0):
+        there = ", ".join(key for key, count in counts.items() if count)
+        raise UserError(f"the device '{name}' is not here; there are: {there}.")
     return torch.device(name)
 
 
@@ -243,8 +321,11 @@ class Training:
         self.validation = Loader(data.validation, data.kind, device, max(settings.batch_size, 500))
         self.state = State(self.model, settings.ema_decay)
         self.state_path = folder / "state" / "training.safetensors"
+        self.moving: list[nn.Module] = []
         self.resting: list[nn.Module] = []
         self.stop_asked = False
+        for phase in self.phases:
+            self._choose_parts(phase)
 
     def run(self) -> None:
         """Train until the end, from wherever the state is."""
@@ -273,19 +354,18 @@ class Training:
         objective = phase.objective
         device = next(self.model.parameters()).device
         self.state.objective = objective.to(device) if isinstance(objective, nn.Module) else None
-        names = dict(self.model.named_children())
-        if unknown_names := set(phase.train) - names.keys():
-            raise UserError(f"the model has no part {', '.join(sorted(unknown_names))}; it has {', '.join(names)}.")
-        # What a resting part shares with a moving one rests too (a code book, say).
-        self.resting = [module for name, module in names.items() if phase.train and name not in phase.train]
+        self._choose_parts(phase)
         still = {id(parameter) for module in self.resting for parameter in module.parameters()}
+        moving = {id(parameter) for module in self.moving for parameter in module.parameters()}
+        # Parameters that are not of the model are the objective's own.
+        still |= {id(parameter) for parameter in self.model.parameters()} - moving
         players = {}
         for name, player in objective.players(self.model).items():
             parameters = [parameter for parameter in player.parameters if id(parameter) not in still]
             if parameters:
                 players[name] = Player(parameters, player.value)
         if not players:
-            raise UserError(f"nothing is left to train: the model has no parameters in {', '.join(phase.train)}.")
+            raise UserError("nothing is left to train: the parts that are to move have no parameters.")
         make = OPTIMIZERS[self.settings.optimizer]
         self.state.optimizers = {
             name: make(player.parameters, lr=0.0, weight_decay=self.settings.weight_decay)
@@ -293,11 +373,21 @@ class Training:
         }
         return players
 
+    def _choose_parts(self, phase: Phase) -> None:
+        """Which parts of the model move in a phase, and which rest whatever they share."""
+        names = dict(self.model.named_children())
+        if unknown_names := {*phase.train, *phase.rest} - names.keys():
+            raise UserError(f"the model has no part {', '.join(sorted(unknown_names))}; it has {', '.join(names)}.")
+        self.moving = [names[name] for name in phase.train] if phase.train else [self.model]
+        self.resting = [names[name] for name in phase.rest]
+
     def _epoch(self, phase: Phase, players: dict[str, Player], bar: Bar) -> None:
         """From the batch where the state is to the end of the epoch."""
         counters, started = self.state.counters, time.monotonic()
         order = self.batches.order(self.settings.seed, counters.epochs_total)
-        self.model.train()
+        self.model.eval()
+        for module in self.moving:
+            module.train()
         for module in self.resting:
             module.eval()
         size = self.settings.batch_size
@@ -322,7 +412,10 @@ class Training:
         counters = self.state.counters
         step = Step(counters.step, counters.epoch + counters.batch / len(self.batches), phase.epochs)
         batch = self.batches.rows(indices)
+        cause = ""
         for name, player in players.items():
+            # What moves in a forward pass (a code book) must be put back if the step is not taken.
+            before = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
             value = player.value(self.model, batch, step)
             loss = -value.objective.mean()
             # Only into the player's own parameters: nobody else feels this value.
@@ -334,12 +427,17 @@ class Training:
                     nn.utils.clip_grads_with_norm_(player.parameters, self.settings.clip_norm, norm)
                 optimizer.param_groups[0]["lr"] = at(phase.learning_rate, step)
                 optimizer.step()
-                counters.skipped_in_a_row = 0
                 self._log(name, value.objective, value.terms, len(indices))
             else:
-                self._skip(name_the_cause(self.model, batch, value, indices, name))
+                put_back(before)
+                cause = cause or name_the_cause(self.model, batch, value, indices, name)
+                put_back(before)
             optimizer.zero_grad()
-        self.state.follow_average()
+        if cause:
+            self._skip(cause)
+        else:
+            counters.skipped_in_a_row = 0
+            self.state.follow_average()
 
     def _log(self, player: str, objective: Tensor, terms: dict[str, Tensor], rows: int) -> None:
         for key, value in {f"{player}_objective": objective, **terms}.items():
@@ -358,8 +456,12 @@ class Training:
             self._say(f"warning: step {counters.step + 1} was skipped: {cause}.")
         if counters.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
             raise TrainingFailed(
-                f"{counters.skipped_in_a_row} steps in a row were not finite: {cause}. The state at the end of "
-                f"epoch {counters.epochs_total} is kept in {self.folder}."
+                f"{counters.skipped_in_a_row} steps in a row were not finite: {cause}. "
+                + (
+                    f"The state at the end of epoch {counters.epochs_total} is kept in {self.folder}."
+                    if counters.epochs_total
+                    else "No epoch was finished."
+                )
             )
 
     def _report(self, phase: Phase, started: float) -> None:
@@ -367,7 +469,7 @@ class Training:
         state, counters = self.state, self.state.counters
         figures = bound(state.shown, self.validation, seed=self.settings.seed)
         watched = "elbo" if "elbo" in figures else "log_px"
-        state.keep_best(figures[watched] if self.settings.keep_best else None)
+        state.follow_figure(figures[watched], keep_best=self.settings.keep_best)
         counters.seconds += time.monotonic() - started
         means = {
             name: (total / state.sums[f"{name}/rows"]).item()
@@ -378,8 +480,8 @@ class Training:
         record = {
             "epoch": counters.epochs_total,
             "phase": counters.phase,
-            **{f"train_{name}": value for name, value in means.items()},
-            **{f"validation_{name}": value for name, value in figures.items()},
+            **{f"train_{name}": finite(value) for name, value in sorted(means.items())},
+            **{f"validation_{name}": finite(value) for name, value in figures.items()},
             "learning_rate": at(phase.learning_rate, Step(counters.step, counters.epoch, phase.epochs)),
             "skipped": counters.skipped,
             "seconds": round(counters.seconds, 3),
@@ -400,7 +502,7 @@ class Training:
         return bool(patience) and counters.waited >= patience
 
     @contextmanager
-    def _listening(self):
+    def _listening(self) -> Iterator[None]:
         """Ctrl-C asks for a stop after the step; a second one stops at once."""
         if threading.current_thread() is not threading.main_thread():
             yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -45,15 +46,7 @@ class Run:
         Raises:
             UserError: if the folder is not a run folder, or of a newer version.
         """
-        document = read_json(self.folder / "config.json")
-        if not isinstance(document, dict) or "model" not in document or "format" not in document:
-            raise UserError(f"{self.folder / 'config.json'} is not the configuration of a run.")
-        if document["format"] > FORMAT:
-            raise UserError(
-                f"{self.folder} was written by a newer vaekit (format {document['format']}, this one reads {FORMAT}).",
-                hint="install the newer version.",
-            )
-        return document
+        return read_config(self.folder)
 
     @cached_property
     def model(self) -> Any:
@@ -92,9 +85,12 @@ class Run:
     def best(self) -> dict[str, Any]:
         """The record of the epoch that is kept; ``epochs``, ``seconds`` and ``skipped`` are the whole run's."""
         metrics = self.metrics
+        if not metrics:
+            raise UserError(f"no epoch of {self.folder} is finished.")
         watched = "validation_elbo" if "validation_elbo" in metrics[-1] else "validation_log_px"
         keeps_best = self.config["settings"]["keep_best"]
-        best = max(metrics, key=lambda record: record[watched]) if keeps_best else metrics[-1]
+        figures = [-math.inf if record[watched] is None else record[watched] for record in metrics]
+        best = metrics[figures.index(max(figures))] if keeps_best else metrics[-1]
         last = {"epochs": metrics[-1]["epoch"], "seconds": metrics[-1]["seconds"], "skipped": metrics[-1]["skipped"]}
         return best | last
 
@@ -131,6 +127,26 @@ class Run:
                 f"the model of {self.folder} was made for {self.kind.describe()}; "
                 f"{data.name} holds {data.kind.describe()}."
             )
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """``config.json`` of a run folder.
+
+    Raises:
+        UserError: if it is not one, or of a newer version.
+    """
+    path = folder / "config.json"
+    document = read_json(path)
+    if not isinstance(document, dict) or not isinstance(document.get("format"), int):
+        raise UserError(f"{path} is not the configuration of a run.")
+    if document["format"] > FORMAT:
+        raise UserError(
+            f"{folder} was written by a newer vaekit (format {document['format']}, this one reads {FORMAT}).",
+            hint="install the newer version.",
+        )
+    if missing := [key for key in ("data", "model", "phases", "settings") if not document.get(key)]:
+        raise UserError(f"{path} is damaged: it has no {', '.join(missing)}.")
+    return document
 
 
 def load(folder: str | Path, data: Dataset | None = None) -> Run:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,15 +76,18 @@ class State:
         for kept, new in zip(self.average.buffers(), self.model.buffers(), strict=True):
             kept.copy_(new)
 
-    def keep_best(self, figure: float | None) -> bool:
-        """Remember the shown weights if ``figure`` is the best so far (or there is none to go by)."""
-        better = figure is None or self.counters.best is None or figure > self.counters.best
+    def follow_figure(self, figure: float, *, keep_best: bool) -> None:
+        """Take note of an epoch's validation figure, and remember the shown weights: the best, or the last.
+
+        A figure that is not a number is worse than any other.
+        """
+        better = self.counters.best is None or math.isnan(self.counters.best) or figure > self.counters.best
         self.counters.waited = 0 if better else self.counters.waited + 1
         if better:
             self.counters.best = figure
+        if better or not keep_best:
             self.counters.best_epoch = self.counters.epochs_total
             self.best = {name: tensor.detach().clone() for name, tensor in module_tensors(self.shown).items()}
-        return better
 
     def add(self, name: str, value: Tensor) -> None:
         """Add to an epoch's running sums, on the device, without waiting for it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -57,3 +58,15 @@ def _rows(table: Tensor, rows: Tensor) -> str:
 def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
     """The norm of all gradients together, a tensor on the device."""
     return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+
+
+@torch.no_grad()
+def put_back(before: Sequence[tuple[Tensor, Tensor]]) -> None:
+    """Give tensors the values that they had."""
+    for tensor, value in before:
+        tensor.copy_(value)
+
+
+def finite(value: float) -> float | None:
+    """The value, or ``None`` where JSON has no word for it."""
+    return value if math.isfinite(value) else None

@@ -1,0 +1,44 @@
+"""What the parser of options says of wrong usage, as one sentence and a hint instead of a box."""
+
+from __future__ import annotations
+
+import difflib
+import re
+
+from vaekit.errors import UserError
+
+NUMBERS = {"INT": "a whole number", "FLOAT": "a number"}
+
+
+def usage_error(said: str, verb: str) -> UserError:
+    """The error for what tyro printed.
+
+    Args:
+        said: its box, with a frame of lines and sections divided by rules.
+        verb: which verb's options were parsed.
+    """
+    lines = [line.strip("│ ") for line in said.splitlines() if not line.startswith(("╭", "╰"))]
+    head, _, rest = "\n".join(lines).partition("─")
+    message = " ".join(head.split())
+    hint = f"vaekit {verb} --help shows what there is."
+    if found := re.match(r"Unrecognized options: (.*)", message):
+        words = found[1].split(", ")
+        options = [word for word in words if word.startswith("-")]
+        near = list(dict.fromkeys(re.findall(r"^(--[\w-]+)", rest, re.MULTILINE)))
+        message = f"unknown option {options[0]}" if options else f"'{words[0]}' is one argument too many"
+        hint = f"did you mean {' or '.join(near[:3])}?" if near and options else hint
+    elif found := re.match(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)", message):
+        choices = sorted(choice for choice in re.findall(r"'([^']*)'", found[3]) if choice != "None")
+        near = difflib.get_close_matches(found[1], choices, n=1)
+        option = found[2] if found[2].startswith("-") else verb
+        message = f"{option} must be one of {', '.join(choices)}, got '{found[1]}'"
+        hint = f"did you mean {near[0]}?" if near else hint
+    elif found := re.match(r"Error parsing (\S+): .*?(INT|FLOAT|int|float).*'(.*?)'", message):
+        message = f"{found[1]} must be {NUMBERS[found[2].upper()]}, got '{found[3]}'"
+    elif found := re.match(r"Missing value for argument '(.*)'", message):
+        message = f"{found[1]} needs a value"
+    elif message.startswith("Missing from"):
+        # What is missing is indented by four columns, its explanation by eight.
+        missing = re.findall(r"^│ {5}(\S.*?) *│$", said.partition("│ ─")[0], re.MULTILINE)
+        message = f"{verb} needs {' and '.join(missing)}"
+    return UserError(message.rstrip(".") + ".", hint)
