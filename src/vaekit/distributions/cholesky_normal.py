@@ -73,7 +73,7 @@ def _kl_cholesky_diagonal(q: CholeskyNormal, p: Independent) -> Tensor:
         raise NotImplementedError
     precision = cast(Tensor, base.scale).pow(-2)
     quadratic = (precision * (q.variance + (q.loc - base.loc).square())).sum(-1)
-    log_det_p = 2 * cast(Tensor, base.scale).log().expand_as(q.loc).sum(-1)
+    log_det_p = 2 * cast(Tensor, base.scale).log().sum(-1)
     return 0.5 * (quadratic - q.loc.shape[-1] + log_det_p) - q.log_det_scale
 
 

@@ -9,13 +9,14 @@ import torch
 from vaekit.data.batch import Batch
 from vaekit.schedules import Step
 from vaekit.testing import linear_gaussian
-from vaekit.testing.statistics import assert_mean, assert_mean_at_most, mean_and_error, seeded
+from vaekit.testing.statistics import assert_mean, assert_mean_at_most, mean_and_error, reproducible, seeded
 
 START = Step()
 ROWS = 4
 REPEATS = 4_000
 
 
+@reproducible
 def check_bound(objective: Any, step: Step = START, tight: bool = True) -> None:
     """An objective that calls itself a bound on log p(x), on linear-Gaussian models whose log p(x) is known.
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from vaekit.testing.statistics import assert_equal, assert_mean, assert_within
+from vaekit.testing.statistics import assert_equal, assert_mean, assert_within, reproducible
 
 POINTS = {1: 4001, 2: 401}  # along each axis; numbers of intervals that can be halved twice
 PROPOSALS = 40_000
@@ -71,8 +71,9 @@ def _trapezia(axes: list[Tensor], every: int) -> Tensor:
     return product.flatten()
 
 
+@reproducible
 def check_density(log_prob: Callable[[Tensor], Tensor], samples: Tensor, what: str) -> None:
-    """∫ p = 1, and E over the samples of z, z zᵀ and −log p is ∫ of the same times p.
+    """∫ p = 1, and means over the samples are integrals over p: of z, z zᵀ, waves cos z and sin z, and −log p.
 
     Args:
         log_prob: of points ``(points, dims)`` in nats, shape ``(points,)``; in float64.
@@ -87,18 +88,22 @@ def check_density(log_prob: Callable[[Tensor], Tensor], samples: Tensor, what: s
     total, error = rule.integrate(log_p.exp())
     # Beyond the box there is less than 1e-8 of a Gaussian's or Laplace's mass.
     assert_within(total - 1, error + 1e-8, f"the integral of {what} minus one")
-    exact, error = rule.integrate(log_p.exp()[:, None] * _statistics(rule.points, log_p))
-    assert_mean(
-        _statistics(samples, log_prob(samples)), exact, f"moments and entropy of samples of {what}", error + 1e-8
-    )
+    location, scale = samples.mean(0), samples.std(0)
+    exact, error = rule.integrate(log_p.exp()[:, None] * _statistics((rule.points - location) / scale, log_p))
+    seen = _statistics((samples - location) / scale, log_prob(samples).detach())
+    assert_mean(seen, exact, f"moments and entropy of samples of {what}", error + 1e-8)
 
 
 def _statistics(points: Tensor, log_p: Tensor) -> Tensor:
-    """z, the products z_i z_j and −log p, side by side, ``(points, statistics)``; 0 where p vanishes."""
+    """What the law of z is judged by, side by side, ``(points, statistics)``.
+
+    Moments alone would take a Laplace for a Gaussian of the same variance, whose −log p is a moment too.
+    """
     products = points[:, :, None] * points[:, None, :]
     upper = torch.triu_indices(points.shape[1], points.shape[1])
     information = torch.where(log_p > -torch.inf, -log_p, torch.zeros_like(log_p))
-    return torch.cat([points, products[:, upper[0], upper[1]], information[:, None]], dim=1)
+    waves = [wave(frequency * points) for wave in (torch.cos, torch.sin) for frequency in (1, 2)]
+    return torch.cat([points, products[:, upper[0], upper[1]], *waves, information[:, None]], dim=1)
 
 
 def check_mass(log_p: Tensor, drawn: Tensor, what: str) -> None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from vaekit.data.batch import Batch
 from vaekit.likelihoods import Bernoulli
 from vaekit.models.m2 import M2
 from vaekit.models.vae import VAE
@@ -20,7 +22,7 @@ from vaekit.networks import MLP, ConvolutionalDecoder, ConvolutionalEncoder, Mov
 from vaekit.posteriors import Diagonal, Quantized
 from vaekit.priors import AutoregressiveCodes, StandardNormal
 from vaekit.testing.finite import code_vectors, every_binary, every_grid
-from vaekit.testing.statistics import seeded
+from vaekit.testing.statistics import assert_equal, assert_mean, reproducible, seeded
 
 LATENT_POINTS = 2001
 
@@ -38,6 +40,26 @@ class Enumerable:
     model: nn.Module
     every_x: Tensor
     log_p: Callable[[Tensor], Tensor]
+
+
+@reproducible
+def check_unbiased(case: Enumerable, samples: int = 20_000) -> None:
+    """The importance weight exp(log_w) has the mean p(x), for every x, and so Σ_x of its means is one.
+
+    Args:
+        case: a model whose ``every_x`` is all data that can be.
+        samples: draws for each x.
+
+    Raises:
+        AssertionError: if p(x) does not sum to one, or the weights are not unbiased for it.
+    """
+    log_p = case.log_p(case.every_x)
+    assert_equal(log_p.logsumexp(0), 0.0, "log Σ_x p(x)")
+    model: Any = case.model
+    with seeded(), torch.no_grad():
+        weight = model.draw(Batch(case.every_x), samples).log_w.exp()
+    assert_mean(weight, log_p.exp(), "the mean importance weight, against p(x),")
+    assert_mean(weight.sum(1), 1.0, "the sum over every x of the importance weights")
 
 
 def binary_vae(dims: int = 4, seed: int = 0) -> Enumerable:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor, nn
 
+from vaekit.testing.statistics import reproducible
+
 STEP = 1e-5
 
 
+@reproducible
 def check_gradient(
     function: Callable[[], Tensor], parameters: Sequence[Tensor], what: str, directions: int = 3
 ) -> None:
@@ -45,11 +48,14 @@ def check_gradient(
 def _difference(
     function: Callable[[], Tensor], parameters: Sequence[Tensor], along: Sequence[Tensor], step: float
 ) -> float:
+    start = [parameter.clone() for parameter in parameters]
     values = []
-    for move in (step, -2 * step, step):
-        for parameter, direction in zip(parameters, along, strict=True):
-            parameter.add_(direction, alpha=move)
+    for move in (step, -step):
+        for parameter, before, direction in zip(parameters, start, along, strict=True):
+            parameter.copy_(before + move * direction)
         values.append(function().item())
+    for parameter, before in zip(parameters, start, strict=True):
+        parameter.copy_(before)
     return (values[0] - values[1]) / (2 * step)
 
 

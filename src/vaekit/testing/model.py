@@ -14,12 +14,13 @@ from vaekit.models.draw import Draw
 from vaekit.testing.copies import precise
 from vaekit.testing.posterior import flat_mean
 from vaekit.testing.rebuild import check_rebuilds
-from vaekit.testing.statistics import assert_equal, assert_mean, assert_mean_at_most, assert_same, seeded
+from vaekit.testing.statistics import assert_equal, assert_mean, assert_mean_at_most, assert_same, reproducible, seeded
 
 DRAWS = 4_000
 ABILITIES = {"density", "encode", "decode", "sample", "classify"}
 
 
+@reproducible
 def check_model(model: nn.Module, batch: Batch) -> None:
     """Everything a model must be, on a copy in float64.
 

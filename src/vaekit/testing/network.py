@@ -8,11 +8,12 @@ from torch import Tensor, nn
 from vaekit.testing.copies import precise
 from vaekit.testing.gradients import check_arrives
 from vaekit.testing.rebuild import check_rebuilds
-from vaekit.testing.statistics import assert_equal, seeded
+from vaekit.testing.statistics import assert_equal, reproducible, seeded
 
 Inputs = Tensor | dict[str, Tensor]
 
 
+@reproducible
 def check_network(
     network: nn.Module,
     in_shape: int | tuple[int, ...] | dict[str, int],

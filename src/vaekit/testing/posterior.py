@@ -14,12 +14,13 @@ from vaekit.testing.copies import flat, precise, unflat
 from vaekit.testing.density import check_density
 from vaekit.testing.gradients import check_arrives
 from vaekit.testing.rebuild import check_rebuilds
-from vaekit.testing.statistics import assert_equal, assert_mean, assert_same, seeded
+from vaekit.testing.statistics import assert_equal, assert_mean, assert_same, reproducible, seeded
 
 DRAWS = 20_000
 ROWS = 2  # whose densities are integrated
 
 
+@reproducible
 def check_posterior(posterior: nn.Module, x: Tensor, condition: Tensor | None = None) -> None:
     """Everything a posterior must be, on a copy in float64.
 

@@ -15,11 +15,12 @@ from vaekit.testing.density import check_density, check_mass
 from vaekit.testing.finite import code_vectors, every_grid, grid_number
 from vaekit.testing.gradients import check_arrives
 from vaekit.testing.rebuild import check_rebuilds
-from vaekit.testing.statistics import assert_equal, seeded
+from vaekit.testing.statistics import assert_equal, reproducible, seeded
 
 DRAWS = 20_000
 
 
+@reproducible
 def check_prior(prior: nn.Module, latent_dim: int | tuple[int, ...], condition: Tensor | None = None) -> None:
     """Everything a prior must be, on a copy in float64.
 

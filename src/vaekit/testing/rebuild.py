@@ -12,9 +12,10 @@ from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
 from vaekit.config import from_document, is_part, to_document
-from vaekit.testing.statistics import assert_same, seeded
+from vaekit.testing.statistics import assert_same, reproducible, seeded
 
 
+@reproducible
 def check_rebuilds(part: Any, call: Callable[[Any], Any]) -> Any:
     """Write a part as JSON and safetensors, rebuild it, and compare what it answers, bit for bit.
 

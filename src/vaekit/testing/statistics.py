@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 STANDARD_ERRORS = 4.0
 ROUNDING = {torch.float64: 1e-10, torch.float32: 2e-5}
@@ -19,6 +23,17 @@ def seeded(seed: int = 0) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield
+
+
+def reproducible(check: F) -> F:
+    """A check that always sees the same random numbers and leaves the caller's stream untouched."""
+
+    @functools.wraps(check)
+    def seeded_check(*args: Any, **kwargs: Any) -> Any:
+        with seeded():
+            return check(*args, **kwargs)
+
+    return cast(F, seeded_check)
 
 
 def allowed_errors(comparisons: int) -> float:

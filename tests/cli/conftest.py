@@ -1,0 +1,37 @@
+"""Small finished runs for the verbs that need one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_cases import Command
+
+from vaekit.cli import main
+
+SMALL = {
+    "vae": ["--network", "mlp:hidden=16", "--latent-dim", "3"],
+    "aae": ["--network", "mlp:hidden=16", "--latent-dim", "3"],
+    "hvae": ["--network", "mlp:hidden=16", "--latent-dim", "3"],
+    "m2": ["--network", "mlp:hidden=16", "--latent-dim", "3"],
+    "vq-vae": ["--recipe", "vq-vae:num_codes=8,code_dim=4,channels=4/8"],
+}
+
+
+@pytest.fixture
+def vaekit(capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(capsys)
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A run of each recipe on the digits, of one epoch, and one on real vectors called ``vectors``."""
+    parent = tmp_path_factory.mktemp("runs")
+    for recipe, options in SMALL.items():
+        common = ["--epochs", "1", "--out", str(parent / recipe), "--quiet"]
+        assert main(["train", "digits", "--recipe", recipe, *options, *common]) == 0
+    np.save(parent / "vectors.npy", np.random.RandomState(0).randn(60, 5).astype(np.float32))
+    where = ["--out", str(parent / "vectors"), "--epochs", "1", "--network", "mlp:hidden=16", "--quiet"]
+    assert main(["train", str(parent / "vectors.npy"), *where]) == 0
+    return {name: parent / name for name in [*SMALL, "vectors"]}

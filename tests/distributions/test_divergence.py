@@ -1,0 +1,56 @@
+"""KL by formula where there is one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.distributions import Categorical, Independent, Laplace, MixtureSameFamily, Normal, kl_divergence
+
+from vaekit.distributions import CholeskyNormal, PointMass, divergence
+from vaekit.testing import assert_equal, assert_mean
+
+
+def gaussian(seed: int, *shape: int) -> Independent:
+    torch.manual_seed(seed)
+    return Independent(Normal(torch.randn(*shape).double(), torch.rand(*shape).double() + 0.3), 1)
+
+
+def mixture() -> MixtureSameFamily:
+    return MixtureSameFamily(Categorical(logits=torch.zeros(2).double()), gaussian(1, 2, 3))
+
+
+def test_splits_over_dimensions_where_both_factorise() -> None:
+    q, p = gaussian(0, 4, 3), gaussian(1, 3)
+    result = divergence(q, p)
+    assert result is not None
+    total, dims = result
+    assert dims is not None
+    assert dims.shape == (4, 3)
+    mu, s, m, t = q.base_dist.loc, q.base_dist.scale, p.base_dist.loc, p.base_dist.scale
+    by_hand = (t / s).log() + (s.square() + (mu - m).square()) / (2 * t.square()) - 0.5
+    assert_equal(dims, by_hand, "KL of each dimension")
+    assert_equal(total, by_hand.sum(-1), "KL")
+
+
+@pytest.mark.parametrize("p", [gaussian(1, 3), Independent(Laplace(torch.zeros(3).double(), 1.0), 1)])
+def test_formula_is_the_monte_carlo_estimate(p: Independent) -> None:
+    q = gaussian(0, 4, 3)
+    z = q.sample(torch.Size([20_000]))
+    result = divergence(q, p)
+    assert result is not None
+    assert_mean(q.log_prob(z) - p.log_prob(z), result[0], "KL(q‖p)")
+
+
+def test_none_without_a_formula() -> None:
+    q = gaussian(0, 4, 3)
+    assert divergence(q, mixture()) is None
+    assert divergence(PointMass(torch.zeros(4, 3)), gaussian(1, 3)) is None
+
+
+def test_full_against_diagonal_has_a_formula_but_no_split() -> None:
+    q = CholeskyNormal(torch.zeros(4, 3), torch.eye(3).expand(4, 3, 3))
+    p = Independent(Normal(torch.zeros(3), torch.ones(3)), 1)
+    result = divergence(q, p)
+    assert result is not None
+    assert_equal(result[0], kl_divergence(p, p).expand(4), "KL of equal Gaussians")
+    assert result[1] is None

@@ -1,0 +1,139 @@
+"""Estimates of log p(x)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+import vaekit as vk
+from vaekit.data import as_dataset
+from vaekit.evaluation import bound, evaluate, log_likelihood
+from vaekit.evaluation.likelihood import evaluating
+from vaekit.testing import assert_equal, assert_mean_at_most, assert_same, enumerable, linear_gaussian, seeded
+from vaekit.testing.statistics import assert_within
+
+BUDGETS = [1, 40, 10**9]
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+@pytest.mark.parametrize("rows", [1, 3, 12])
+def test_chunks_do_not_matter_with_the_exact_posterior(budget: int, rows: int) -> None:
+    oracle = linear_gaussian.exact()
+    x = oracle.sample(12)
+    result = log_likelihood(oracle.model, [vk.Batch(part) for part in x.split(rows)], samples=7, budget=budget)
+    assert_equal(result.log_p, oracle.log_p(x), "the estimate")
+    assert_equal(result.effective_samples, torch.full((12,), 7.0), "the effective number of samples")
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_chunks_are_the_whole_within_the_noise(budget: int) -> None:
+    oracle = linear_gaussian.wrong()
+    x = oracle.sample(1).repeat(500, 1)  # one row many times: 500 independent estimates
+    whole = log_likelihood(oracle.model, [vk.Batch(x)], samples=10, seed=1)
+    chunked = log_likelihood(oracle.model, [vk.Batch(x)], samples=10, seed=2, budget=budget * 500 * 3)
+    for name in ("log_p", "elbo", "log_px", "effective_samples"):
+        one, other = getattr(whole, name), getattr(chunked, name)
+        assert one.shape == (500,)
+        error = ((one.var() + other.var()) / 500).sqrt()
+        assert_within(one.mean() - other.mean(), error, f"{name} in chunks")
+    assert_equal(chunked.kl, whole.kl, "the analytic KL in chunks")
+
+
+def test_figures_by_hand() -> None:
+    oracle = linear_gaussian.wrong(diagonal=True)
+    x = oracle.sample(4)
+    result = log_likelihood(oracle.model, [vk.Batch(x)], samples=6, seed=5)
+    with evaluating(oracle.model, 5):
+        draw = oracle.model.draw(vk.Batch(x), 6)
+    weight = draw.log_w.exp()
+    assert_equal(result.log_p, weight.mean(0).log(), "log (1/K) Σ w")
+    assert_equal(result.effective_samples, weight.sum(0).square() / weight.square().sum(0), "(Σ w)² / Σ w²")
+    assert_equal(result.elbo, draw.elbo.mean(0), "the bound")
+    assert_equal(result.log_px, draw.log_px.mean(0), "log p(x|z)")
+    assert_equal(result.elbo, result.log_px - result.kl, "log p(x|z) − KL")
+    kl_dims = draw.latents["z"].kl_dims
+    assert kl_dims is not None
+    assert_equal(result.kl_dims["z"], kl_dims[0].mean(0), "the KL of each dimension")
+    assert_equal(result.kl_dims["z"].sum(), result.kl.mean(), "their sum")
+
+
+@pytest.mark.parametrize("make", [enumerable.binary_vae, enumerable.m2, enumerable.quantized])
+def test_estimate_is_below_the_enumerated_p(make) -> None:
+    case = make()
+    x = case.every_x[:4]
+    result = log_likelihood(case.model, [vk.Batch(x.repeat_interleave(200, 0))], samples=20)
+    estimates = result.log_p.reshape(4, 200).T
+    assert_mean_at_most(estimates, case.log_p(x), "the estimate of log p(x)")
+    assert_mean_at_most(result.elbo.reshape(4, 200).T - estimates, 0.0, "the bound minus the estimate")
+
+
+def test_estimate_tends_to_the_enumerated_p() -> None:
+    for case in (enumerable.binary_vae(), enumerable.m2()):
+        with seeded():
+            result = log_likelihood(case.model, [vk.Batch(case.every_x)], samples=40_000)
+        # The delta method: the standard error of log (1/K) Σ w is √(1/effective − 1/K).
+        error = (1 / result.effective_samples - 1 / 40_000).clamp_min(0).sqrt()
+        assert_within(result.log_p - case.log_p(case.every_x), error + 1e-6, "log p(x)")
+
+
+def test_labels_are_not_looked_at() -> None:
+    case = enumerable.m2()
+    x = case.every_x[:4]
+    plain = log_likelihood(case.model, [vk.Batch(x)], samples=5)
+    labelled = log_likelihood(case.model, [vk.Batch(x, torch.tensor([0, 1, 2, -1]))], samples=5)
+    assert_same(labelled.log_p, plain.log_p, "the estimate with labels")
+    figures = [bound(case.model, [vk.Batch(x, label)]) for label in (None, torch.tensor([0, 1, 2, -1]))]
+    assert figures[0] == figures[1]
+
+
+def test_same_seed_same_figures_and_the_callers_random_numbers_stay() -> None:
+    case = enumerable.binary_vae()
+    case.model.train()
+    batches = [vk.Batch(case.every_x[:3]), vk.Batch(case.every_x[3:])]
+    torch.manual_seed(7)
+    before = torch.get_rng_state()
+    first = log_likelihood(case.model, batches, samples=5, seed=3)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert case.model.training, "the mode is put back"
+    assert_same(log_likelihood(case.model, batches, samples=5, seed=3).log_p, first.log_p, "the estimate")
+    assert not torch.equal(log_likelihood(case.model, batches, samples=5, seed=4).log_p, first.log_p)
+    assert bound(case.model, batches, seed=3) == bound(case.model, batches, seed=3)
+
+
+def test_bound_is_the_mean_over_rows_not_over_batches() -> None:
+    oracle = linear_gaussian.exact()
+    x = oracle.sample(5)
+    # Without an analytic KL the bound of every row is log p(x), so that only the mean can be wrong.
+    prior = vk.priors.MixtureOfGaussians(2, num_components=1, spread=0.0).double()
+    model = vk.VAE(prior, oracle.model.posterior, oracle.model.likelihood)
+    figures = bound(model, [vk.Batch(x[:4]), vk.Batch(x[4:])])
+    assert math.isclose(figures["elbo"], oracle.log_p(x).mean().item(), rel_tol=1e-9)
+    assert math.isclose(figures["log_px"] - figures["kl"], figures["elbo"], rel_tol=1e-9)
+
+
+def test_rows_and_samples_are_told_of() -> None:
+    told: list[int] = []
+    oracle = linear_gaussian.exact()
+    log_likelihood(oracle.model, [vk.Batch(oracle.sample(3)), vk.Batch(oracle.sample(2))], 4, progress=told.append)
+    assert told == [3, 2]
+
+
+def test_evaluators_are_skipped_by_ability_with_the_reason() -> None:
+    torch.manual_seed(0)
+    data = as_dataset(np.random.RandomState(0).rand(40, 3).astype(np.float32))
+    model = vk.VAE(
+        vk.priors.StandardNormal(2),
+        vk.posteriors.Point(vk.networks.MLP(3, hidden=(4,)), 2),
+        vk.likelihoods.Gaussian(vk.networks.MLP(2, hidden=(4,)), (3,)),
+    )
+    report = evaluate(model, data, samples=3)
+    assert report["nll"] is None
+    assert report["elbo"] is None
+    assert report["log_px"] is not None
+    assert "density" in report["skipped"]["likelihood"]
+    assert "classify" in report["skipped"]["classification"]
+    assert report["samples"] == 3
+    assert report["examples"] == len(data.test.x)

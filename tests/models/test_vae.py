@@ -1,0 +1,182 @@
+"""The laws of the VAE, whatever its parts."""
+
+from __future__ import annotations
+
+import part_cases
+import pytest
+import torch
+
+import vaekit as vk
+from vaekit.schedules import Step
+from vaekit.testing import assert_equal, check_model, check_rebuilds, enumerable, linear_gaussian, seeded
+
+BATCH = vk.Batch(torch.rand(4, *part_cases.SHAPE, generator=torch.Generator().manual_seed(0)).round())
+
+
+def vae(prior: str = "standard-normal", posterior: str = "diagonal") -> vk.VAE:
+    return vk.VAE(
+        part_cases.make("prior", prior),
+        part_cases.make("posterior", posterior),
+        part_cases.make("likelihood", "bernoulli"),
+    )
+
+
+def hierarchy(bottom_up: bool = False) -> vk.VAE:
+    torch.manual_seed(0)
+    top, low = part_cases.encoder(), part_cases.encoder(condition_dim=2)
+    levels = {"z2": vk.posteriors.Diagonal(top, 2), "z1": vk.posteriors.Diagonal(low, 2)}
+    if bottom_up:
+        levels = {"z1": vk.posteriors.Diagonal(top, 2), "z2": vk.posteriors.Diagonal(low, 2)}
+    prior = vk.priors.Chain({"z2": vk.priors.StandardNormal(2), "z1": vk.posteriors.Diagonal(part_cases.decoder(), 2)})
+    likelihood = vk.likelihoods.Bernoulli(vk.networks.Concatenate(part_cases.decoder(4)), part_cases.SHAPE)
+    return vk.VAE(prior, vk.posteriors.Chain(levels), likelihood)
+
+
+@pytest.mark.parametrize("prior", part_cases.VECTOR_PRIORS)
+@pytest.mark.parametrize("posterior", part_cases.VECTOR_POSTERIORS)
+def test_laws(prior: str, posterior: str) -> None:
+    check_model(vae(prior, posterior), BATCH)
+
+
+@pytest.mark.parametrize("bottom_up", [False, True])
+def test_laws_of_hierarchies(bottom_up: bool) -> None:
+    check_model(hierarchy(bottom_up), BATCH)
+    check_model(linear_gaussian.hierarchy(bottom_up).model, vk.Batch(linear_gaussian.hierarchy().sample(4)))
+
+
+def test_laws_where_the_levels_of_the_posterior_do_not_look_at_each_other() -> None:
+    for name in ("diagonal", "cholesky"):
+        levels = {"z2": part_cases.make("posterior", "diagonal"), "z1": part_cases.make("posterior", name)}
+        dependent = hierarchy()
+        check_model(vk.VAE(dependent.prior, vk.posteriors.Chain(levels), dependent.likelihood), BATCH)
+
+
+def test_laws_of_a_quantised_model() -> None:
+    case = enumerable.quantized()
+    check_model(case.model, vk.Batch(case.every_x[:4]))
+
+
+def test_laws_under_a_condition() -> None:
+    torch.manual_seed(0)
+    model = vk.VAE(
+        part_cases.make("prior", "standard-normal"),
+        part_cases.make("posterior", "diagonal", condition_dim=3),
+        part_cases.make("likelihood", "bernoulli", condition_dim=3),
+    )
+    check_model(model, BATCH._replace(condition=torch.randn(4, 3)))
+
+
+def test_a_mask_reaches_the_likelihood_and_nothing_else() -> None:
+    model = vae()
+    mask = torch.rand(4, *part_cases.SHAPE, generator=torch.Generator().manual_seed(1)) < 0.5
+    with seeded():
+        masked = model.draw(BATCH._replace(mask=mask), 3)
+    with seeded():
+        plain = model.draw(BATCH, 3)
+    assert torch.equal(masked.kl, plain.kl)
+    p = model.likelihood(plain.latents["z"].value)
+    expected = (p.base_dist.log_prob(BATCH.x) * mask).sum((-2, -1))
+    torch.testing.assert_close(masked.log_px, expected)
+
+
+def test_importance_weights_are_unbiased_for_the_enumerated_p() -> None:
+    enumerable.check_unbiased(enumerable.binary_vae())
+
+
+def test_chain_of_one_level_is_the_plain_model() -> None:
+    plain = vae("mixture")
+    chain = vk.VAE(vk.priors.Chain({"z": plain.prior}), vk.posteriors.Chain({"z": plain.posterior}), plain.likelihood)
+    figures = []
+    for model in (plain, chain):
+        with seeded():
+            draw = model.draw(BATCH, 3)
+            value = vk.objectives.ELBO()(model, BATCH, Step()).objective
+        figures.append((draw.log_w, draw.elbo, value, *torch.autograd.grad(value.sum(), list(plain.parameters()))))
+    for one, other in zip(*figures, strict=True):
+        assert torch.equal(one, other)
+    with seeded():
+        sampled = plain.generate(3).mean
+    with seeded():
+        assert torch.equal(chain.generate(3).mean, sampled)
+    assert torch.equal(chain.decode(chain.encode(BATCH.x).mean).mean, plain.decode(plain.encode(BATCH.x).mean).mean)
+
+
+def test_elbo_of_a_hierarchy_by_hand() -> None:
+    model = hierarchy().double()
+    batch = vk.Batch(BATCH.x.double())
+    with seeded():
+        draw = model.draw(batch, 5)
+    z2, z1 = draw.latents["z2"].value, draw.latents["z1"].value
+    q2 = model.posterior.levels["z2"](batch.x)
+    q1 = model.posterior.levels["z1"](batch.x, z2)
+    p2, p1 = vk.priors.StandardNormal(2).double()(), model.prior.levels["z1"](z2)
+    log_px = model.likelihood({"z2": z2, "z1": z1}).log_prob(batch.x)
+    kl = torch.distributions.kl_divergence
+    assert_equal(draw.latents["z2"].kl, kl(q2, p2).expand(5, -1), "KL of the top level, analytic")
+    assert_equal(draw.latents["z1"].kl, kl(q1, p1), "KL of the lower level given the top, analytic")
+    assert_equal(draw.elbo, log_px - kl(q2, p2) - kl(q1, p1), "the evidence lower bound")
+    log_w = log_px + p2.log_prob(z2) + p1.log_prob(z1) - q2.log_prob(z2) - q1.log_prob(z1)
+    assert_equal(draw.log_w, log_w, "log w")
+
+
+def test_bottom_up_inference_is_analytic_only_where_it_may_be() -> None:
+    model = hierarchy(bottom_up=True).double()
+    batch = vk.Batch(BATCH.x.double())
+    with seeded():
+        draw = model.draw(batch, 5)
+    z2, z1 = draw.latents["z2"].value, draw.latents["z1"].value
+    assert list(draw.latents) == ["z2", "z1"], "the order is that of the prior"
+    q1 = model.posterior.levels["z1"](batch.x)
+    q2 = model.posterior.levels["z2"](batch.x, z1)
+    p2, p1 = vk.priors.StandardNormal(2).double()(), model.prior.levels["z1"](z2)
+    # z1 was drawn before z2, which its prior looks at: no formula holds for it.
+    assert_equal(draw.latents["z1"].kl, q1.log_prob(z1) - p1.log_prob(z1), "KL of the lower level, by Monte Carlo")
+    assert draw.latents["z1"].kl_dims is None
+    assert_equal(draw.latents["z2"].kl, torch.distributions.kl_divergence(q2, p2), "KL of the top level, analytic")
+    assert draw.latents["z2"].kl_dims is not None
+
+
+def test_latents_of_several_levels_are_decoded_in_any_order() -> None:
+    model = hierarchy(bottom_up=True)
+    z = model.encode(BATCH.x).mean
+    assert list(z) == ["z1", "z2"]
+    swapped = {name: z[name] for name in ("z2", "z1")}
+    assert torch.equal(model.decode(z).mean, model.likelihood(swapped).mean)
+    assert torch.equal(model.decode(swapped).mean, model.likelihood(swapped).mean)
+
+
+def test_levels_must_have_the_same_names() -> None:
+    model = vk.VAE(part_cases.make("prior", "chain"), part_cases.make("posterior", "diagonal"), vae().likelihood)
+    with pytest.raises(vk.UserError, match="must have the same names"):
+        model.draw(BATCH)
+
+
+def test_without_a_density_bounds_are_refused_in_a_sentence() -> None:
+    draw = vae(posterior="point").draw(BATCH)
+    for figure in ("log_w", "elbo"):
+        with pytest.raises(vk.UserError, match="needs the density of the posterior, and that of z has none"):
+            getattr(draw, figure)
+    assert torch.equal(draw.kl, torch.zeros(1, 4))
+
+
+def test_shared_code_book_stays_shared() -> None:
+    model = enumerable.quantized().model
+    rebuilt = check_rebuilds(model, lambda part: part.draw(vk.Batch(enumerable.quantized().every_x[:3])).log_px)
+    assert rebuilt.prior.codebook is rebuilt.posterior.codebook
+    rebuilt.posterior.codebook.embedding.zero_()
+    assert rebuilt.prior.codebook.embedding.abs().sum() == 0
+
+
+def test_quantised_model_in_training_is_asked_for_the_codes_it_drew() -> None:
+    case = enumerable.quantized(3)
+    model = case.model.train()
+    before = model.posterior.codebook.embedding.clone()
+    draw = model.draw(vk.Batch(case.every_x))
+    assert not torch.equal(model.posterior.codebook.embedding, before), "the code book moved"
+    z = draw.latents["z"].value
+    distance = (z.unsqueeze(-4) - before[:, :, None, None]).square().sum(-3)
+    assert_equal(
+        distance.amin(-3), torch.zeros_like(distance[..., 0, :, :]), "what was drawn are codes before the move"
+    )
+    expected = model.prior.log_prob(distance.argmin(-3))
+    assert_equal(draw.latents["z"].log_pz, expected, "log p of the codes that were drawn")

@@ -1,0 +1,98 @@
+"""The laws of every registered network."""
+
+from __future__ import annotations
+
+import part_cases
+import pytest
+import torch
+
+import vaekit as vk
+from vaekit.networks.network import ACTIVATIONS
+from vaekit.networks.positive import positive
+from vaekit.testing import check_network
+
+INPUTS = {"concatenate": {"a": 2, "b": 3}, "convolutional-encoder": (2, 5, 7)}
+HEADS = {"convolutional-decoder": (3, 2, 5, 7)}
+
+
+@pytest.mark.parametrize("name", part_cases.names_of("network"))
+def test_laws(name: str) -> None:
+    network = part_cases.make("network", name)
+    check_network(network, INPUTS.get(name, 4), 0, HEADS.get(name, (2, 3)), positive=name == "log-input")
+
+
+@pytest.mark.parametrize("name", part_cases.from_context("network"))
+def test_laws_under_a_condition(name: str) -> None:
+    check_network(part_cases.make("network", name, condition_dim=2), 4, 2)
+
+
+CONVOLUTIONAL = [
+    (vk.networks.ConvolutionalEncoder, (1, 8, 8), (1, 8, 8), (5,)),
+    (vk.networks.ConvolutionalEncoder, (3, 5, 9), (3, 5, 9), (4, 3, 3)),  # a head on the grid
+    (vk.networks.ConvolutionalDecoder, 3, (1, 8, 8), (1, 1, 8, 8)),
+    (vk.networks.ConvolutionalDecoder, (2, 2, 3), (1, 5, 9), (2, 1, 5, 9)),
+]
+
+
+@pytest.mark.parametrize("cls, in_shape, image, out_shape", CONVOLUTIONAL)
+@pytest.mark.parametrize("condition_dim", [0, 2])
+def test_laws_of_convolutions(cls: type, in_shape: object, image: tuple, out_shape: tuple, condition_dim: int) -> None:
+    torch.manual_seed(0)
+    arguments = (in_shape,) if cls is vk.networks.ConvolutionalEncoder else (in_shape, image)
+    network = cls(*arguments, channels=(3, 4), condition_dim=condition_dim, activation="tanh")
+    check_network(network, in_shape, condition_dim, out_shape)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("initialization", ["torch", "glorot", "he", "small"])
+def test_activations_and_initializations(name: str, initialization: str) -> None:
+    torch.manual_seed(0)
+    network = vk.networks.MLP(4, hidden=(6, 5), activation=name, initialization=initialization)
+    check_network(network, 4)
+    if initialization == "small":
+        assert network.first.weight.std() < 0.02
+
+
+@pytest.mark.parametrize(
+    "arguments, match",
+    [
+        ({"activation": "rellu"}, "activation must be one of"),
+        ({"initialization": "xavier"}, "initialization must be one of"),
+        ({"hidden": ()}, "at least one layer"),
+    ],
+)
+def test_unknown_words_are_refused(arguments: dict, match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        vk.networks.MLP(4, **arguments)
+
+
+def test_a_grid_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match="do not fit"):
+        vk.networks.ConvolutionalDecoder((2, 3, 3), (1, 8, 8), channels=(3, 4))
+
+
+def test_affine_is_an_affine_map() -> None:
+    torch.manual_seed(0)
+    network = vk.networks.Affine((2, 3), condition_dim=1)
+    head = network.head((4,))
+    x, y, c, d = torch.randn(2, 3), torch.randn(2, 3), torch.randn(1), torch.randn(1)
+
+    def f(x: torch.Tensor, c: torch.Tensor) -> torch.Tensor:
+        return head(network(x, c))
+
+    zero = f(torch.zeros(2, 3), torch.zeros(1))
+    torch.testing.assert_close(f(x + 2 * y, c + 2 * d) - zero, f(x, c) - zero + 2 * (f(y, d) - zero))
+
+
+def test_positive_is_one_at_zero_and_above_its_minimum() -> None:
+    raw = torch.tensor([0.0, -100.0, 50.0]).double()
+    value = positive(raw, minimum=0.01)
+    assert abs(value[0] - 1) < 1e-12
+    assert value[1] == 0.01
+    assert (positive(raw + 1) > positive(raw)).logical_or(raw < -50).all()
+
+
+def test_log_input_reads_the_logarithm() -> None:
+    inner = vk.networks.Affine(2)
+    x = torch.tensor([[0.0, 9.0]])
+    assert torch.equal(vk.networks.LogInput(inner)(x), torch.log1p(x))

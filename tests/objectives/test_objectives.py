@@ -1,0 +1,82 @@
+"""The laws of every registered objective on every kind of model."""
+
+from __future__ import annotations
+
+import part_cases
+import pytest
+import torch
+
+import vaekit as vk
+from vaekit.config import parse
+from vaekit.objectives import ELBO, Objective
+from vaekit.schedules import Step
+from vaekit.testing import assert_equal, check_objective, enumerable, linear_gaussian, seeded
+
+ALL = [name for name in part_cases.names_of("objective") if name != "classified"]
+
+
+def make(text: str) -> object:
+    name, options = parse(text)
+    if name == "adversarial":
+        return vk.objectives.Adversarial(part_cases.decoder(1), weight=2.0)
+    return part_cases.make("objective", name, **options)
+
+
+def models() -> dict[str, tuple[torch.nn.Module, vk.Batch]]:
+    binary = enumerable.binary_vae()
+    wrong = linear_gaussian.wrong(latent_dim=1)
+    return {
+        "binary": (binary.model, vk.Batch(binary.every_x[:6])),
+        "real": (wrong.model, vk.Batch(wrong.sample(6))),
+    }
+
+
+@pytest.mark.parametrize("model", models())
+@pytest.mark.parametrize("text", [*ALL, *part_cases.OBJECTIVE_VARIANTS])
+def test_laws(text: str, model: str) -> None:
+    check_objective(make(text), *models()[model], step=Step(index=3, epoch=2.5, epochs=20))
+
+
+@pytest.mark.parametrize("text", ["elbo", "free-bits", "iwae:samples=3"])
+@pytest.mark.parametrize("bottom_up", [False, True])
+def test_laws_on_hierarchies(text: str, bottom_up: bool) -> None:
+    oracle = linear_gaussian.hierarchy(bottom_up)
+    check_objective(make(text), oracle.model, vk.Batch(oracle.sample(4)))
+
+
+@pytest.mark.parametrize("text", ["elbo", "free-bits", "iwae:samples=3", "classified"])
+@pytest.mark.parametrize("label", [None, [0, -1, 2, -1]])
+def test_laws_on_m2(text: str, label: list[int] | None) -> None:
+    case = enumerable.m2()
+    batch = vk.Batch(case.every_x[:4], None if label is None else torch.tensor(label))
+    check_objective(make(text), case.model, batch)
+
+
+@pytest.mark.parametrize("text", ["elbo", "free-bits", "iwae:samples=3"])
+def test_laws_on_a_quantised_model(text: str) -> None:
+    case = enumerable.quantized()
+    # Straight-through is not a derivative.
+    check_objective(make(text), case.model, vk.Batch(case.every_x[:4]), differentiable=False)
+
+
+def test_penalty_of_the_posterior_is_subtracted_once() -> None:
+    case = enumerable.quantized()
+    batch = vk.Batch(case.every_x[:4])
+    draw = case.model.draw(batch)
+    assert isinstance(draw.penalty, torch.Tensor)
+    assert draw.penalty.min() > 0
+    for text in ("elbo", "iwae:samples=3", "free-bits:nats=-1000000000"):
+        value = make(text)(case.model, batch, Step()).objective  # type: ignore[operator]
+        assert_equal(value, draw.elbo[0] - draw.penalty, text)
+
+
+def test_an_objective_must_say_its_value() -> None:
+    with pytest.raises(TypeError, match="must define __call__"):
+        Objective()(None, vk.Batch(torch.zeros(1, 1)), Step())
+
+
+def test_terms_are_those_of_the_bound() -> None:
+    case = enumerable.binary_vae()
+    with seeded():
+        value = ELBO(beta=3.0)(case.model, vk.Batch(case.every_x), Step())
+    assert_equal(value.terms["log_px"] - 3 * value.terms["kl"], value.objective, "log p(x|z) − β KL")

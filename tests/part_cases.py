@@ -1,0 +1,119 @@
+"""One small instance of every registered part.
+
+Parts whose constructor asks for what is in ``CONTEXT`` are made from it, so that a new part is tested
+without an edit here; the others are made by hand, in ``BY_HAND``. A test sees to it that none is left out.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import vaekit as vk
+import vaekit.registered
+from vaekit.config import build, parts
+from vaekit.testing import seeded
+
+LATENT_DIM = 2
+SHAPE = (3, 4)
+CODES, GRID = 2, (2, 2)
+IMAGE = (1, 4, 4)
+
+# What a part's constructor may ask for by name: see vaekit.recipes.compose.
+ASKED_FOR = {
+    "network": {"in_shape", "condition_dim"},
+    "prior": {"latent_dim", "posterior", "shape"},
+    "posterior": {"network", "latent_dim"},
+    "likelihood": {"network", "shape"},
+    "objective": {"latent_dim", "shape"},
+    "codebook": {"num_codes", "code_dim"},
+}
+
+
+def names_of(slot: str) -> list[str]:
+    """Names of the parts of a slot that vaekit itself registers (examples in the documentation register others)."""
+    return [name for name, cls in parts(slot).items() if cls.__module__.startswith("vaekit.")]
+
+
+def from_context(slot: str) -> list[str]:
+    """Names of the parts of a slot that can be made from what a recipe knows."""
+    names = []
+    for name in names_of(slot):
+        cls = parts(slot)[name]
+        parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]
+        needed = {parameter.name for parameter in parameters if parameter.default is parameter.empty}
+        if needed <= ASKED_FOR[slot] and f"{slot}/{name}" not in BY_HAND:
+            names.append(name)
+    return names
+
+
+def encoder(condition_dim: int = 0) -> Any:
+    return vk.networks.MLP(SHAPE, hidden=(8,), activation="tanh", condition_dim=condition_dim)
+
+
+def decoder(in_shape: int = LATENT_DIM, condition_dim: int = 0) -> Any:
+    return vk.networks.MLP(in_shape, hidden=(8,), activation="tanh", condition_dim=condition_dim)
+
+
+def make(slot: str, name: str, condition_dim: int = 0, **options: Any) -> Any:
+    """A small part, the same at each call; ``condition_dim`` is given to its network."""
+    with seeded(0):
+        key = f"{slot}/{name}"
+        if key in BY_HAND and not options:
+            return BY_HAND[key]()
+        network = {"posterior": encoder, "likelihood": lambda c: decoder(condition_dim=c)}.get(slot, lambda c: None)
+        context = {
+            "latent_dim": LATENT_DIM,
+            "shape": SHAPE,
+            "in_shape": 4,
+            "condition_dim": condition_dim,
+            "num_codes": CODES,
+            "code_dim": 2,
+            "network": network(condition_dim),
+        }
+        if slot == "prior":
+            context["posterior"] = make("posterior", "diagonal")
+        return build(slot, name, context, None, options)
+
+
+def codebook() -> Any:
+    return vk.networks.MovingAverageCodebook(CODES, 2)
+
+
+def grid_encoder() -> Any:
+    return vk.networks.ConvolutionalEncoder(IMAGE, (3,))
+
+
+def conditional(in_shape: int = LATENT_DIM) -> Any:
+    return vk.posteriors.Diagonal(decoder(in_shape), 1)
+
+
+BY_HAND: dict[str, Callable[[], Any]] = {
+    "prior/chain": lambda: vk.priors.Chain({"z2": vk.priors.StandardNormal(2), "z1": conditional()}),
+    "prior/uniform-codes": lambda: vk.priors.UniformCodes(codebook(), GRID),
+    "prior/autoregressive-codes": lambda: vk.priors.AutoregressiveCodes(codebook(), GRID, channels=4, num_layers=2),
+    "posterior/chain": lambda: vk.posteriors.Chain(
+        {"z2": vk.posteriors.Diagonal(encoder(), 2), "z1": vk.posteriors.Cholesky(encoder(condition_dim=2), 1)}
+    ),
+    "posterior/quantized": lambda: vk.posteriors.Quantized(grid_encoder(), codebook(), GRID),
+    "network/concatenate": lambda: vk.networks.Concatenate(decoder(5)),
+    "network/log-input": lambda: vk.networks.LogInput(decoder(4)),
+    "network/convolutional-encoder": lambda: vk.networks.ConvolutionalEncoder((2, 5, 7), (3, 4)),
+    "network/convolutional-decoder": lambda: vk.networks.ConvolutionalDecoder(4, (2, 5, 7), (3, 4)),
+    "objective/adversarial": lambda: vk.objectives.Adversarial(decoder()),
+    "objective/classified": lambda: vk.objectives.Classified(vk.objectives.ELBO(), alpha=2.0),
+}
+
+VECTOR_PRIORS = from_context("prior")
+VECTOR_POSTERIORS = from_context("posterior")
+LIKELIHOODS = from_context("likelihood")
+# The same parts with other options.
+LIKELIHOOD_VARIANTS = [
+    "gaussian:scale=0.5",
+    "gaussian:scale=per-dimension",
+    "gaussian:scale=network",
+    "laplace:scale=network",
+    "discretized-logistic:levels=5,scale=learned",
+]
+OBJECTIVE_VARIANTS = ["elbo:beta=2", "elbo:beta=linear(0,1,epochs=10)", "free-bits:nats=0.5", "iwae:samples=3"]

@@ -1,0 +1,109 @@
+"""Every posterior with every prior, likelihood and objective that can be named on the command line."""
+
+from __future__ import annotations
+
+import itertools
+
+import part_cases
+import pytest
+import torch
+
+import vaekit as vk
+from vaekit.recipes.compose import make_part
+from vaekit.schedules import Step
+from vaekit.testing import assert_mean_at_most, check_rebuilds, seeded
+
+LATENT_DIM, SHAPE, ROWS = 2, (2, 3), 16
+# Parts that ask for what a recipe knows; a new one is picked up from the registry.
+POSTERIORS, PRIORS = part_cases.VECTOR_POSTERIORS, part_cases.VECTOR_PRIORS
+LIKELIHOODS = [*part_cases.LIKELIHOODS, "gaussian:scale=0.5", "gaussian:scale=per-dimension", "gaussian:scale=network"]
+OBJECTIVES = [*part_cases.from_context("objective"), "elbo:beta=linear(0,1,epochs=10)"]
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def compose(posterior: str, prior: str, likelihood: str) -> vk.VAE:
+    encoder = make_part("network", "mlp:hidden=6", in_shape=SHAPE)
+    decoder = make_part("network", "mlp:hidden=6", in_shape=LATENT_DIM)
+    q = make_part("posterior", posterior, network=encoder, latent_dim=LATENT_DIM)
+    return vk.VAE(
+        prior=make_part("prior", prior, latent_dim=LATENT_DIM, posterior=q, shape=SHAPE),
+        posterior=q,
+        likelihood=make_part("likelihood", likelihood, network=decoder, shape=SHAPE),
+    )
+
+
+def data_for(model: vk.VAE) -> torch.Tensor:
+    """Rows that the likelihood could have made."""
+    with torch.no_grad():
+        x = model.eval().likelihood(torch.randn(ROWS, LATENT_DIM)).sample()
+    model.train()
+    return x
+
+
+def check(model: vk.VAE, batch: vk.Batch, objective: object, step: Step, moving: list[tuple[str, torch.nn.Parameter]]):
+    value = objective(model, batch, step)  # type: ignore[operator]
+    assert value.objective.shape == (ROWS,)
+    assert value.objective.dtype == torch.float32
+    assert value.objective.isfinite().all()
+    assert all(term.isfinite().all() for term in value.terms.values())
+    gradients = torch.autograd.grad(value.objective.mean(), [parameter for _, parameter in moving], allow_unused=True)
+    for (name, _), gradient in zip(moving, gradients, strict=True):
+        assert gradient is not None, f"no gradient reaches {name}"
+        assert gradient.isfinite().all(), f"the gradient of {name} is not finite"
+    if model.likelihood.discrete:
+        assert_mean_at_most(value.objective, 0.0, "the bound on discrete data")
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("posterior, prior", [*itertools.product(POSTERIORS, PRIORS)])
+def test_combination(posterior: str, prior: str, likelihood: str, objective: str) -> None:
+    with seeded():
+        model = compose(posterior, prior, likelihood)
+        batch = vk.Batch(data_for(model))
+        goal = make_part("objective", objective, latent_dim=LATENT_DIM, shape=SHAPE)
+        step = Step(index=10, epoch=5.0, epochs=20)
+        has_density = "density" in model.abilities
+        if objective.startswith("iwae") and not has_density:
+            with pytest.raises(vk.UserError, match="an importance weight needs the density of the posterior") as caught:
+                goal(model, batch, step)
+            assert "hint: use a posterior with a density (diagonal, cholesky)" in str(caught.value)
+            return
+        # Without a density there is no KL, so that nothing moves the prior.
+        moving = [
+            (name, parameter)
+            for name, parameter in model.named_parameters()
+            if has_density or not name.startswith("prior.")
+        ]
+        check(model, batch, goal, step, moving)
+        rebuilt = check_rebuilds(goal, lambda part: part(model.eval(), batch, step).objective)
+        assert type(rebuilt) is type(goal)
+    check_rebuilds(model, lambda part: part.draw(batch, 2).log_px)
+
+
+@pytest.mark.parametrize("posterior, prior", [*itertools.product(POSTERIORS, PRIORS)])
+def test_combination_with_a_critic(posterior: str, prior: str) -> None:
+    with seeded():
+        model = compose(posterior, prior, "bernoulli")
+        batch = vk.Batch(data_for(model))
+        goal = vk.objectives.Adversarial(make_part("network", "mlp:hidden=6", in_shape=LATENT_DIM))
+        moving = [(name, parameter) for name, parameter in model.named_parameters() if not name.startswith("prior.")]
+        check(model, batch, goal, Step(), [*moving, *goal.named_parameters()])
+        told = goal.discriminate(model, batch, Step())
+        assert told.objective.shape == (ROWS,)
+        assert told.objective.max() <= 0
+
+
+def test_there_are_hundreds() -> None:
+    count = len(POSTERIORS) * len(PRIORS) * len(LIKELIHOODS) * len(OBJECTIVES)
+    assert count > 200
+    assert {"diagonal", "cholesky", "point"} <= set(POSTERIORS)
+    assert {"standard-normal", "mixture"} <= set(PRIORS)
+    assert {"elbo", "free-bits", "iwae"} <= set(OBJECTIVES)

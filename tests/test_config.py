@@ -1,0 +1,192 @@
+"""Everything is a value that can be written down, and only what is registered is ever made."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+
+import part_cases
+import pytest
+import torch
+from torch import nn
+
+import vaekit as vk
+from vaekit.config import build, from_document, is_part, parse, part, parts, slots, to_document
+from vaekit.schedules import Linear, Step
+from vaekit.testing import check_rebuilds
+
+
+@pytest.mark.parametrize("slot", part_cases.ASKED_FOR)
+def test_every_part_comes_back_from_json_with_the_same_document(slot: str) -> None:
+    for name in part_cases.names_of(slot):
+        one = part_cases.make(slot, name)
+        text = json.dumps(to_document(one))
+        assert json.dumps(to_document(from_document(json.loads(text)))) == text
+
+
+def test_objective_with_a_schedule_is_rebuilt() -> None:
+    objective = vk.objectives.Classified(vk.objectives.ELBO(beta=Linear(0, 1, epochs=3)), alpha=2.0)
+    rebuilt = check_rebuilds(objective, lambda one: one.objective.beta(Step(epoch=1)))
+    assert rebuilt == objective
+
+
+def test_positional_and_default_arguments_are_recorded_by_name() -> None:
+    document = to_document(vk.networks.MLP(4, (8,)))
+    assert document["part"] == "network/mlp"
+    assert (document["in_shape"], document["hidden"], document["activation"]) == (4, [8], "relu")
+
+
+def test_a_shared_part_is_written_once_and_stays_shared() -> None:
+    network = vk.networks.MLP(2, hidden=(3,))
+    model = vk.VAE(
+        vk.priors.StandardNormal(2), vk.posteriors.Diagonal(network, 2), vk.likelihoods.Gaussian(network, (2,))
+    )
+    document = json.loads(json.dumps(to_document(model)))
+    assert document["likelihood"]["network"] == {"same": "/posterior/network"}
+    rebuilt = from_document(document)
+    assert rebuilt.likelihood.network is rebuilt.posterior.network
+    check_rebuilds(model, lambda one: one.draw(vk.Batch(torch.zeros(2, 2))).log_px)
+
+
+def test_a_part_may_have_arguments_called_map_and_same() -> None:
+    @part("test/odd-names")
+    class OddNames:
+        def __init__(self, map: dict[str, int], same: str) -> None:
+            self.map, self.same = map, same
+
+    rebuilt = from_document(json.loads(json.dumps(to_document(OddNames({"a": 1}, "x")))))
+    assert (rebuilt.map, rebuilt.same) == ({"a": 1}, "x")
+
+
+MALICIOUS = [
+    "os.system",
+    "antigravity",
+    "builtins.eval",
+    "torch.nn.Linear",
+    "vaekit.models.VAE",
+    "prior",
+    "",
+    None,
+    3,
+    ["a"],
+]
+
+
+@pytest.mark.parametrize("name", MALICIOUS)
+def test_what_is_not_registered_is_refused_and_not_imported(name: object) -> None:
+    before = set(sys.modules)
+    for document in ({"part": name, "command": "echo owned"}, {"part": "model/vae", "prior": {"part": name}}):
+        with pytest.raises(vk.UserError, match="which is not registered; it was not imported"):
+            from_document(document)
+    assert set(sys.modules) == before
+
+
+def test_reading_a_document_imports_nothing_even_in_a_fresh_process() -> None:
+    code = (
+        "import sys; from vaekit.config import from_document; from vaekit.errors import UserError\n"
+        "before = set(sys.modules)\n"
+        "try: from_document({'part': 'antigravity'})\n"
+        "except UserError: print(set(sys.modules) - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    "document, match",
+    [
+        ({"part": "prior/standard-normal"}, "does not fit it"),
+        ({"part": "prior/standard-normal", "latent_dim": 2, "colour": "red"}, "does not fit it"),
+        ({"part": "prior/mixture", "latent_dim": 2, "num_components": 0}, "num_components must be at least 1"),
+        ({"part": "prior/mixture", "latent_dim": {"same": "/elsewhere"}}, "which is not there"),
+        ({"no": "part"}, "not registered"),
+    ],
+)
+def test_documents_that_do_not_fit_are_a_users_mistake(document: dict, match: str) -> None:
+    with pytest.raises(vk.UserError, match=match):
+        from_document(document)
+
+
+def test_tensors_are_not_written_into_documents() -> None:
+    @part("test/tensor")
+    class WithTensor(nn.Module):
+        def __init__(self, value: torch.Tensor) -> None:
+            super().__init__()
+
+    with pytest.raises(TypeError, match=r"the argument at /value is a Tensor"):
+        to_document(WithTensor(torch.zeros(2)))
+
+
+def test_a_name_is_taken_once_and_a_redefinition_replaces_itself() -> None:
+    def define() -> type:
+        @part("test/twice")
+        @dataclass(frozen=True)
+        class Twice:
+            number: int = 1
+
+        return Twice
+
+    first, second = define(), define()
+    assert first is not second
+    assert parts("test")["twice"] is second
+    with pytest.raises(ValueError, match="is taken by"):
+
+        @part("test/twice")
+        class Other:
+            pass
+
+
+def test_slots_and_parts() -> None:
+    assert {"prior", "posterior", "likelihood", "objective", "network", "model", "schedule", "kind"} <= set(slots())
+    assert "standard-normal" in parts("prior")
+    assert parts("no-such-slot") == {}
+    assert is_part(vk.priors.StandardNormal(2))
+    assert not is_part(nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("vamp", ("vamp", {})),
+        ("mixture:num_components=50", ("mixture", {"num_components": 50})),
+        ("mixture:num-components=50,spread=0.5", ("mixture", {"num_components": 50, "spread": 0.5})),
+        ("mlp:hidden=300/200", ("mlp", {"hidden": (300, 200)})),
+        ("gaussian:scale=learned", ("gaussian", {"scale": "learned"})),
+        ("x:a=true,b=False,c=none", ("x", {"a": True, "b": False, "c": None})),
+        ("elbo:beta=linear(0,1,epochs=100)", ("elbo", {"beta": Linear(0, 1, epochs=100)})),
+        ("x:rate=1e-3", ("x", {"rate": 1e-3})),
+    ],
+)
+def test_the_small_form(text: str, expected: tuple) -> None:
+    assert parse(text) == expected
+
+
+@pytest.mark.parametrize("text", ["mixture:50", "mixture:=5", "mixture:a=1,b"])
+def test_the_small_form_says_where_it_is_wrong(text: str) -> None:
+    with pytest.raises(vk.UserError, match="is not of the form"):
+        parse(text)
+
+
+def test_build_takes_options_first_and_then_the_context() -> None:
+    prior = build("prior", "mixture", {"latent_dim": 3, "num_components": 9}, None, {"num_components": 2})
+    assert prior.loc.shape == (2, 3)
+    network = build("network", "mlp", {"in_shape": 3}, None, {"hidden": 7})
+    assert network.features == 7
+
+
+@pytest.mark.parametrize(
+    "arguments, match",
+    [
+        (("prior", "mixtur", {}), "did you mean mixture"),
+        (("prior", "mixture", {"latent_dim": 2}, None, {"num_component": 3}), "did you mean num_components"),
+        (("prior", "mixture", {}), "needs latent_dim"),
+        (("prior", "mixture", {"latent_dim": 2}, None, {"num_components": 0}), "must be at least 1"),
+        (("network", "mlp", {"in_shape": 2}, None, {"activation": "sin"}), "activation must be one of"),
+    ],
+)
+def test_build_answers_a_mistake_with_a_sentence(arguments: tuple, match: str) -> None:
+    with pytest.raises(vk.UserError) as caught:
+        build(*arguments)
+    assert match in str(caught.value)

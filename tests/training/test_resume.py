@@ -1,0 +1,269 @@
+"""Interrupted and resumed is the same, bit for bit, as not interrupted."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from training_cases import assert_same_run, metrics, small_digits, small_plan, train
+
+from vaekit import training
+from vaekit.data import as_dataset
+from vaekit.errors import Interrupted, UserError
+from vaekit.schedules import Cosine, Linear, Steps
+from vaekit.training import files
+from vaekit.training.fit import Training
+
+CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    "vae": ("vae", {}, {}),
+    "aae": ("aae", {}, {}),
+    "hvae": ("hvae", {}, {}),
+    "m2": ("m2", {}, {}),
+    "vq-vae": ("vq-vae", {}, {}),
+    "vq-vae by gradient": ("vq-vae", {"codebook": "gradient"}, {"ema_decay": 0.9}),
+    "average": ("vae", {}, {"ema_decay": 0.8}),
+    "average of two players": ("aae", {}, {"ema_decay": 0.8, "clip_norm": 0.5}),
+    "average of a code book": ("vq-vae", {}, {"ema_decay": 0.8}),
+    "clipped cosine": ("vae", {"learning_rate": Cosine(0.01, warmup=0.5)}, {"clip_norm": 0.5}),
+    "learning rate in steps": ("hvae", {"learning_rate": Steps(0.01, factor=0.1, epochs=0.7)}, {}),
+    "learning rate in two phases": ("vq-vae", {"learning_rate": Linear(0, 0.01, epochs=1.5)}, {"clip_norm": 1.0}),
+    "importance weighted": ("vae", {"objective": "iwae:samples=3"}, {}),
+    "warm-up": ("vae", {"objective": "elbo:beta=linear(0,1,epochs=1.5)"}, {}),
+    "cyclic": ("hvae", {"objective": "elbo:beta=cyclic(0,1,epochs=0.7)"}, {}),
+    "free bits": ("hvae", {"objective": "free-bits:nats=0.2"}, {}),
+    "mixture": ("vae", {"prior": "mixture:num_components=3"}, {}),
+    "patience": ("vae", {"learning_rate": 0.2, "epochs": 6}, {"patience": 1}),
+    "patience in two phases": ("vq-vae", {"learning_rate": 0.2, "epochs": 4}, {"patience": 1}),
+    "last weights": ("vae", {"learning_rate": 0.2}, {"keep_best": False}),
+    "adamax": ("vae", {}, {"optimizer": "adamax"}),
+    "adagrad": ("vae", {"learning_rate": 0.01}, {"optimizer": "adagrad"}),
+    "rmsprop": ("vae", {}, {"optimizer": "rmsprop", "weight_decay": 0.1}),
+    "sgd": ("vae", {}, {"optimizer": "sgd"}),
+}
+
+
+class Killed(BaseException):
+    """As if the process were gone."""
+
+
+def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """Ask for a stop in the step of that number, as Ctrl-C does."""
+    step, count = Training._step, 0
+
+    def counted(self: Training, *arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        self.stop_asked = count == steps
+        step(self, *arguments)
+
+    monkeypatch.setattr(Training, "_step", counted)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_stopped_again_and_again(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, options, settings = CASES[case]
+    train(small_plan(recipe, **options), tmp_path / "whole", **settings)
+    stops = 0
+    while True:
+        with monkeypatch.context() as patch:
+            # The first stop is after one step; later ones walk through the epochs, their last batches included.
+            stop_after(patch, 1 if stops == 0 else 4)
+            try:
+                train(small_plan(recipe, **options), tmp_path / "parts", resume=stops > 0, **settings)
+                break
+            except Interrupted:
+                stops += 1
+    assert stops >= 3
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("recipe, settings", [("vae", {"ema_decay": 0.8}), ("aae", {}), ("vq-vae", {})])
+@pytest.mark.parametrize("written", [False, True], ids=["before a file is in place", "after it is"])
+def test_killed_at_every_file(
+    recipe: str, settings: dict[str, Any], written: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs = 1 if recipe == "vq-vae" else 2  # of each phase
+    train(small_plan(recipe, epochs=epochs), tmp_path / "whole", **settings)
+    kills = 0
+    while True:
+        folder = tmp_path / f"{kills}"
+        place, count = os.replace, 0
+
+        def fatal(source: Path, target: Path, kill_at: int = kills, place: Any = place) -> None:
+            nonlocal count
+            if count == kill_at and not written:
+                # A process that is gone does not tidy up.
+                Path(source).with_name(f".{target.name}.1.tmp").write_bytes(b"half")
+                raise Killed
+            place(source, target)
+            count += 1
+            if count == kill_at + 1 and written:
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(files.os, "replace", fatal)
+            try:
+                train(small_plan(recipe, epochs=epochs), folder, **settings)
+                break
+            except Killed:
+                kills += 1
+        train(small_plan(recipe, epochs=epochs), folder, resume=True, **settings)
+        assert_same_run(folder, tmp_path / "whole")
+    # config.json, an empty metrics.jsonl, and two files for each epoch
+    assert kills == 2 + 2 * 2
+
+
+def test_a_line_of_metrics_that_was_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(small_plan(), tmp_path / "whole")
+    stop_after(monkeypatch, 7)
+    with pytest.raises(Interrupted, match="stopped in epoch 2"):
+        train(small_plan(), tmp_path / "cut")
+    monkeypatch.undo()
+    with open(tmp_path / "cut" / "metrics.jsonl", "a") as file:
+        file.write('{"epoch": 2, "phase": 0, "train_mod')
+    assert training.load(tmp_path / "cut").best["epochs"] == 1
+    train(small_plan(), tmp_path / "cut", resume=True)
+    assert_same_run(tmp_path / "cut", tmp_path / "whole")
+
+
+def test_saved_in_the_middle_of_an_epoch_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(small_plan(), tmp_path / "whole")
+    monkeypatch.setattr(importlib.import_module("vaekit.training.fit"), "SAVE_EVERY_SECONDS", 0.0)
+    step, count = Training._step, 0
+
+    def fatal(self: Training, *arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == 9:
+            raise Killed
+        step(self, *arguments)
+
+    monkeypatch.setattr(Training, "_step", fatal)
+    with pytest.raises(Killed):
+        train(small_plan(), tmp_path / "killed")
+    monkeypatch.undo()
+    steps = 0
+    step = Training._step
+
+    def counted(self: Training, *arguments: Any) -> None:
+        nonlocal steps
+        steps += 1
+        step(self, *arguments)
+
+    monkeypatch.setattr(Training, "_step", counted)
+    train(small_plan(), tmp_path / "killed", resume=True)
+    assert steps == 10 - 8  # the eight steps before are not taken again
+    assert_same_run(tmp_path / "killed", tmp_path / "whole")
+
+
+def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
+    train(small_plan(), tmp_path / "run")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    train(small_plan(), tmp_path / "run", resume=True)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_more_epochs_go_on_from_the_end(tmp_path: Path) -> None:
+    train(small_plan(epochs=4), tmp_path / "whole")
+    train(small_plan(epochs=2), tmp_path / "longer")
+    train(small_plan(epochs=4), tmp_path / "longer", resume=True)
+    assert_same_run(tmp_path / "longer", tmp_path / "whole")
+    assert training.load(tmp_path / "longer").config["phases"][0]["epochs"] == 4
+
+
+def test_resume_starts_where_there_is_nothing(tmp_path: Path) -> None:
+    train(small_plan(), tmp_path / "whole")
+    train(small_plan(), tmp_path / "new", resume=True)
+    assert_same_run(tmp_path / "new", tmp_path / "whole")
+    (tmp_path / "killed").mkdir()
+    (tmp_path / "killed" / ".config.json.7.tmp").write_text("{")
+    train(small_plan(), tmp_path / "killed", resume=True)
+    assert_same_run(tmp_path / "killed", tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "recipe, settings, said",
+    [
+        ({}, {"batch_size": 8}, "was started with settings/batch_size 16, and not 8"),
+        ({}, {"seed": 1}, "was started with settings/seed 0, and not 1"),
+        ({"latent_dim": 3}, {}, "was started with model/prior/latent_dim 2, and not 3"),
+        ({"prior": "mixture"}, {}, "was started with model/prior prior/standard-normal, and not prior/mixture"),
+        ({"learning_rate": 0.1}, {}, "was started with phases/0/learning_rate 0.001, and not 0.1"),
+        ({"objective": "iwae"}, {}, "was started with phases/0/objective objective/elbo, and not objective/iwae"),
+        (
+            {"objective": "elbo:beta=linear(0,1,epochs=3)"},
+            {},
+            "was started with phases/0/objective/beta 1.0, and not schedule/linear",
+        ),
+    ],
+)
+def test_other_options_are_refused_by_name(
+    recipe: dict[str, Any], settings: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    train(small_plan(), tmp_path / "run")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    with pytest.raises(UserError) as refused:
+        train(small_plan(**recipe), tmp_path / "run", resume=True, **settings)
+    assert refused.value.message == f"{tmp_path / 'run'} {said}; it cannot be resumed."
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_other_data_is_refused(tmp_path: Path) -> None:
+    train(small_plan(), tmp_path / "run")
+    with pytest.raises(UserError, match=r"the data digits.* has changed since .*; it cannot be resumed"):
+        train(small_plan(dataset=small_digits(60)), tmp_path / "run", resume=True)
+    other = as_dataset(torch.zeros(20, 1, 8, 8, dtype=torch.uint8), name="zeros")
+    with pytest.raises(UserError, match=r"was started with data/name digits.*, and not zeros; it cannot be resumed"):
+        train(small_plan(dataset=other), tmp_path / "run", resume=True)
+
+
+def test_a_state_that_is_damaged(tmp_path: Path) -> None:
+    train(small_plan(), tmp_path / "run")
+    path = tmp_path / "run" / "state" / "training.safetensors"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"training\.safetensors is damaged: "):
+        train(small_plan(), tmp_path / "run", resume=True)
+    assert len(metrics(tmp_path / "run")) == 2
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_after_the_step(number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(small_plan(), tmp_path / "whole")
+    before = signal.getsignal(number)
+    step, count = Training._step, 0
+
+    def told(self: Training, *arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        signal.raise_signal(number)
+        step(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "_step", told)
+        with pytest.raises(Interrupted):
+            train(small_plan(), tmp_path / "run")
+    assert count == 1
+    assert signal.getsignal(number) is before
+    train(small_plan(), tmp_path / "run", resume=True)
+    assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
+def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told_twice(self: Training, *arguments: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+        pytest.fail("it went on")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "_step", told_twice)
+        with pytest.raises(KeyboardInterrupt):
+            train(small_plan(), tmp_path / "run")
+    train(small_plan(), tmp_path / "run", resume=True)
+    train(small_plan(), tmp_path / "whole")
+    assert_same_run(tmp_path / "run", tmp_path / "whole")

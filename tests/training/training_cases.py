@@ -1,0 +1,70 @@
+"""What the tests of training share: a small data set, small models of every recipe, and what makes two runs equal."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from vaekit import data, recipes, training
+from vaekit.data import Dataset, Split
+from vaekit.recipes import Plan
+
+SMALL: dict[str, dict[str, Any]] = {
+    "vae": {"network": "mlp:hidden=16", "latent_dim": 2},
+    "aae": {"network": "mlp:hidden=16", "latent_dim": 2},
+    "hvae": {"network": "mlp:hidden=16", "latent_dim": 2},
+    "m2": {"network": "mlp:hidden=16", "latent_dim": 2, "num_labelled": 20},
+    "vq-vae": {"num_codes": 8, "code_dim": 4, "channels": (4, 8)},
+}
+
+
+@functools.cache
+def small_digits(rows: int = 70, kind: str = "dynamic") -> Dataset:
+    """The first digits: 70 training rows are four batches of 16 and one of 6."""
+    whole = data.load(f"digits:binarization={kind}")
+
+    def first(split: Split, count: int) -> Split:
+        assert split.label is not None
+        return Split(split.x[:count].copy(), split.label[:count].copy())
+
+    return replace(
+        whole, train=first(whole.train, rows), validation=first(whole.validation, 40), test=first(whole.test, 40)
+    )
+
+
+def small_plan(recipe: str = "vae", dataset: Dataset | None = None, **options: Any) -> Plan:
+    """A small model of a recipe, the same at every call."""
+    torch.manual_seed(0)
+    return recipes.make(recipe, dataset or small_digits(), SMALL[recipe] | {"epochs": 2} | options)
+
+
+def train(plan: Plan, out: Path, **settings: Any) -> training.Run:
+    """Train a plan quietly with batches of 16."""
+    return training.fit(
+        plan.model, plan.data, phases=plan.phases, out=out, **{"quiet": True, "batch_size": 16} | settings
+    )
+
+
+def metrics(folder: Path) -> list[dict[str, Any]]:
+    """The lines of ``metrics.jsonl`` without the clock."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "seconds"} for line in lines]
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Weights bit for bit, every figure, every tensor of the state; nothing temporary is left."""
+    assert metrics(one) == metrics(other)
+    assert (one / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
+    states = [load_file(folder / "state" / "training.safetensors") for folder in (one, other)]
+    assert states[0].keys() == states[1].keys()
+    for name, tensor in states[0].items():
+        assert tensor.numpy().tobytes() == states[1][name].numpy().tobytes(), name
+    for folder in (one, other):
+        names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+        assert names == {"config.json", "metrics.jsonl", "model.safetensors", "state/training.safetensors"}
