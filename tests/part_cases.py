@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from torch import Tensor, nn
+
 import vaekit as vk
 import vaekit.registered
 from vaekit.config import build, parts
@@ -77,6 +79,20 @@ def make(slot: str, name: str, condition_dim: int = 0, **options: Any) -> Any:
         return build(slot, name, context, None, options)
 
 
+@vk.part("test/blind")
+class Blind(nn.Module):
+    """A level that does not look at the latents drawn before it."""
+
+    has_density = True
+
+    def __init__(self, level: nn.Module) -> None:
+        super().__init__()
+        self.level = level
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Any:
+        return self.level(x)
+
+
 def codebook() -> Any:
     return vk.networks.MovingAverageCodebook(CODES, 2)
 
@@ -101,7 +117,6 @@ BY_HAND: dict[str, Callable[[], Any]] = {
     "network/log-input": lambda: vk.networks.LogInput(decoder(4)),
     "network/convolutional-encoder": lambda: vk.networks.ConvolutionalEncoder((2, 5, 7), (3, 4)),
     "network/convolutional-decoder": lambda: vk.networks.ConvolutionalDecoder(4, (2, 5, 7), (3, 4)),
-    "objective/adversarial": lambda: vk.objectives.Adversarial(decoder()),
     "objective/classified": lambda: vk.objectives.Classified(vk.objectives.ELBO(), alpha=2.0),
 }
 

@@ -42,7 +42,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("name", "blocks"), [("add-a-part.md", 4), ("start.md", 8)])
+@pytest.mark.parametrize(("name", "blocks"), [("add-a-part.md", 4), ("start.md", 8), ("own-data.md", 7)])
 def test_walk(name: str, blocks: int, elsewhere: Path) -> None:
     assert run_page(ROOT / "docs" / name, elsewhere) >= blocks
     assert list(elsewhere.rglob("model.safetensors"))

@@ -122,10 +122,10 @@ def from_document(document: Json) -> Any:
         if not isinstance(document, dict):
             return document
         # An argument of a part may itself be called "map" or "same".
-        if document.keys() == {"map"}:
+        if document.keys() == {"map"} and isinstance(document["map"], dict):
             return {key: read(item, f"{path}/{key}") for key, item in document["map"].items()}
         if document.keys() == {"same"}:
-            if document["same"] not in built:
+            if not isinstance(document["same"], str) or document["same"] not in built:
                 raise UserError(f"the configuration at '{path}' points at '{document['same']}', which is not there.")
             return built[document["same"]]
         name = document.get("part")
@@ -138,7 +138,9 @@ def from_document(document: Json) -> Any:
         arguments = {key: read(item, f"{path}/{key}") for key, item in document.items() if key != "part"}
         try:
             built[path] = _REGISTRY[name](**arguments)
-        except (TypeError, ValueError) as error:
+        except UserError:
+            raise
+        except Exception as error:  # whatever a constructor may say of a damaged document
             raise UserError(f"the configuration of '{name}' at '{path or '/'}' does not fit it: {error}.") from error
         return built[path]
 
@@ -224,7 +226,7 @@ def build(
     options = dict(options or {})
     known = parts(slot)
     if name not in known:
-        raise unknown(slot, name, known)
+        raise unknown(slot, name, [key for key, cls in known.items() if not needs_python(cls)])
     parameters = inspect.signature(known[name].__init__).parameters
     names = [key for key in parameters if key != "self"]
     for key in options:
@@ -236,9 +238,59 @@ def build(
         if isinstance(value, int) and str(parameters[key].annotation).startswith("tuple[int, ..."):
             arguments[key] = (value,)
     missing = [key for key in names if key not in arguments and parameters[key].default is inspect.Parameter.empty]
+    if missing and needs_python(known[name]):
+        raise UserError(f"the {slot} '{name}' is put together in Python: it needs {', '.join(missing)}.")
     if missing:
         raise UserError(f"the {slot} '{name}' needs {', '.join(missing)}: write {slot} as {name}:{missing[0]}=….")
+    for key in arguments.keys() & options.keys():
+        _check_fits(f"the option {key} of the {slot} '{name}'", arguments[key], parameters[key].annotation)
     try:
         return known[name](**arguments)
     except (TypeError, ValueError) as error:
         raise UserError(f"the {slot} '{name}' cannot be made: {error}.") from error
+
+
+# What parts ask of their surroundings by name; recipes know these.
+SURROUNDINGS = frozenset(
+    [
+        "latent_dim",
+        "latents",
+        "shape",
+        "in_shape",
+        "image_shape",
+        "condition_dim",
+        "network",
+        "posterior",
+        "num_classes",
+        "num_codes",
+        "code_dim",
+    ]
+)
+_SIMPLE: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
+
+
+def needs_python(cls: type) -> bool:
+    """Whether a part must be given other parts that no recipe can guess, so that no command line makes it."""
+    parameters = [p for name, p in inspect.signature(cls.__init__).parameters.items() if name != "self"]
+    required = [p for p in parameters if p.default is inspect.Parameter.empty and p.name not in SURROUNDINGS]
+    return any(not set(str(p.annotation).split(" | ")) & _SIMPLE.keys() for p in required)
+
+
+def _check_fits(what: str, value: Any, annotation: Any) -> None:
+    """
+    Raises:
+        UserError: if a value written by a user is not of the kind that its annotation names.
+    """
+    wanted = str(annotation).split(" | ")
+    simple = [word for word in wanted if word in _SIMPLE]
+    if not simple and not str(annotation).startswith("tuple"):
+        return
+    fits = any(isinstance(value, _SIMPLE[word]) and not (isinstance(value, bool) and word != "bool") for word in simple)
+    fits = fits or (value is None and "None" in wanted) or ("Schedule" in wanted and callable(value))
+    if str(annotation).startswith("tuple"):
+        fits = fits or (isinstance(value, tuple) and all(isinstance(item, int) for item in value))
+    if not fits:
+        names = {"int": "a whole number", "float": "a number", "str": "a word", "bool": "true or false"}
+        said = [names[word] for word in simple] or ["numbers with / between them"]
+        said += ["a schedule such as linear(0,1,epochs=10)"] if "Schedule" in wanted else []
+        raise UserError(f"{what} must be {' or '.join(said)}, got '{value}'.")

@@ -38,6 +38,17 @@ def at(value: float | Schedule, step: Step) -> float:
     return value(step) if callable(value) else value
 
 
+def at_least(name: str, value: object, least: float) -> None:
+    """
+    Raises:
+        ValueError: if a value is neither a schedule nor a number from ``least``.
+    """
+    if callable(value):
+        return
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
+        raise ValueError(f"{name} must be a number from {least}, got {value!r}")
+
+
 @part("schedule/linear", paper="Bowman et al. 2016; Sønderby et al. 2016 (warm-up)")
 @dataclass(frozen=True)
 class Linear:

@@ -7,10 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from cli_cases import Command, everything_in
+
+from vaekit.training.fit import Training
 
 VERBS = "demo, encode, evaluate, list, reconstruct, sample, train"
 RECIPES = "aae, hvae, m2, vae, vq-vae"
+
+
+@pytest.fixture(autouse=True)
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mistake that is not noticed must not cost minutes."""
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("it trained a whole epoch")
+
+    monkeypatch.setattr(Training, "_report", refuse)
 
 
 @pytest.fixture
@@ -55,7 +68,7 @@ TRAIN = {
         "--clip-norm must be a number, got 'much'.",
         "vaekit train --help shows what there is.",
     ),
-    "train digits --recipe vea": (f"unknown recipe 'vea'; known: {RECIPES}.", "did you mean vae or hvae or aae?"),
+    "train digits --recipe vea": (f"unknown recipe 'vea'; known: {RECIPES}.", "did you mean vae or hvae?"),
     "train digits --prior mixtrue": (
         "unknown prior 'mixtrue'; known: autoregressive-codes, chain, mixture, standard-normal, uniform-codes.",
         "did you mean mixture?",
@@ -78,8 +91,8 @@ TRAIN = {
         "network, num_labelled.",
         "",
     ),
-    "train digits --objective elbo:beta=linaer(0,1,epochs=3)": (
-        "unknown schedule 'linaer'; known: cosine, cyclic, linear, steps.",
+    "train digits --objective elbo:beta=linearr(0,1,epochs=3)": (
+        "unknown schedule 'linearr'; known: cosine, cyclic, linear, steps.",
         "did you mean linear?",
     ),
     "train digits --objective elbo:beta=linear(0,1)": (
@@ -87,7 +100,7 @@ TRAIN = {
         "",
     ),
     "train digits --network mlp:activation=rleu": (
-        "the network 'mlp-encoder' cannot be made: the activation must be one of relu, tanh, softplus, silu, elu, "
+        "the network 'mlp' cannot be made: the activation must be one of relu, tanh, softplus, silu, elu, "
         "leaky-relu, got 'rleu'.",
         "",
     ),
@@ -96,9 +109,12 @@ TRAIN = {
         "unknown binarization of the data set 'digits' 'sometimes'; known: dynamic, none.",
         "",
     ),
-    "train vektors.npy": ("vektors.npy does not exist.", "did you mean vectors.npy?"),
+    "train vektors.npy": ("vektors.npy does not exist.", "did you mean vectors.npy or words.npy or short.npy?"),
     "train table.csv": ("table.csv does not end in one of the supported endings .npy .npz.", ""),
-    "train text.npy": ("text.npy is not a .npy file: it begins with '1,2,3'.", "write it with numpy.save(file, array)."),
+    "train text.npy": (
+        "text.npy is not a .npy file: it begins with '1,2,3'.",
+        "write it with numpy.save(file, array).",
+    ),
     "train words.npy": ("words.npy holds values of type <U1, but only numbers can be used.", ""),
     "train one.npy": ("one.npy has 1 rows, and at least 3 are needed to set aside validation and test rows.", ""),
     "train nan.npy": (
@@ -150,8 +166,8 @@ TRAIN = {
     ),
     "train digits --device tpu": ("the device 'tpu' is not here; there are: {devices}.", ""),
     "train digits --device cuda:x": ("the device 'cuda:x' is not here; there are: {devices}.", ""),
-    "train digits --posterior point --out new": (
-        "an evidence lower bound needs the density of the posterior, and that of z has none (a point mass).",
+    "train digits --posterior point --objective iwae --out new": (
+        "an importance weight needs the density of the posterior, and that of z has none (a point mass).",
         "use a posterior with a density (diagonal, cholesky), or an objective that needs none.",
     ),
     "train digits --out full": (
@@ -185,23 +201,19 @@ TRAIN = {
         "",
     ),
     "train digits --parts syntax.py": (
-        "syntax.py (--parts) failed in line 2: SyntaxError: expected function name (syntax.py, line 2).",
+        "syntax.py (--parts) failed in line 2: SyntaxError: invalid syntax (syntax.py, line 2).",
         "",
     ),
-    "train digits --parts table.csv": None,
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("typed", TRAIN)
 def test_mistakes_in_what_is_to_be_trained(typed: str, vaekit: Command, here: Path) -> None:
-    import torch
-
     before = everything_in(here)
     message, hint = vaekit.refused(*typed.split())
-    if (expected := TRAIN[typed]) is not None:
-        devices = "cpu, cuda" if torch.cuda.is_available() else "cpu"
-        wanted = [text.replace("{here}", f"{here}").replace("{devices}", devices) for text in expected]
-        assert [message.splitlines()[0], hint] == wanted
+    devices = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+    wanted = [text.replace("{here}", f"{here}").replace("{devices}", devices) for text in TRAIN[typed]]
+    assert [message, hint] == wanted
     assert {name: content for name, content in everything_in(here).items() if "__pycache__" not in name} == before
 
 
@@ -258,10 +270,10 @@ ASKED = {
     "sample {vae} -o x.png -n 0": ("--number must be a whole number from 1, got 0.", ""),
     "sample {vae} -o x.png --values median": (
         "--values must be one of mean, sample, got 'median'.",
-        "vaekit sample --help shows what there is.",
+        "did you mean mean?",
     ),
-    "sample {vae} -o table.csv/x.png": ("table.csv/x.png cannot be written: Not a directory.", ""),
-    "sample {vae} -o /dev/null/x.png": ("/dev/null/x.png cannot be written: Not a directory.", ""),
+    "sample {vae} -o table.csv/x.png": ("table.csv/x.png cannot be written: File exists.", ""),
+    "sample {vae} -o /dev/null/x.png": ("/dev/null/x.png cannot be written: File exists.", ""),
     "sample {vectors} -o new/x.png": ("examples of shape (5,) are no images.", "write a .npy or .npz instead."),
     "reconstruct {vectors} -o x.png": ("examples of shape (5,) are no images.", "write a .npy or .npz instead."),
     "reconstruct {vae} -o x.png -n -2": ("--number must be a whole number from 1, got -2.", ""),
@@ -288,9 +300,7 @@ ASKED = {
 
 
 @pytest.mark.parametrize("typed", ASKED)
-def test_mistakes_in_what_is_asked_of_a_run(typed: str, vaekit: Command, runs: dict[str, Path], here: Path) -> None:
-    import torch
-
+def test_mistakes_in_what_is_asked_of_a_run(typed: str, runs: dict[str, Path], vaekit: Command, here: Path) -> None:
     def filled(text: str) -> str:
         for name, folder in runs.items():
             text = text.replace(f"{{{name}}}", str(folder))

@@ -14,7 +14,7 @@ import pytest
 from cli_cases import Command
 from PIL import Image
 
-from vaekit import data, training
+from vaekit import config, data, training
 
 RECIPES = ("vae", "aae", "hvae", "m2", "vq-vae")
 LATENTS = {
@@ -51,9 +51,7 @@ class TestTrain:
         assert [line.split()[:2] for line in lines[2:4]] == [["epoch", "1"], ["epoch", "2"]]
         # What it proposes next works.
         proposals = [line.removeprefix("next:").split() for line in lines[4:]]
-        assert [words[:2] for words in proposals] == [
-            ["vaekit", verb] for verb in ("evaluate", "sample", "reconstruct")
-        ]
+        assert [words[1] for words in proposals] == ["evaluate", "sample", "reconstruct"]
         assert vaekit(*proposals[2][1:-1], tmp_path / "r.png").code == 0
 
     def test_for_programs(self, vaekit: Command, tmp_path: Path) -> None:
@@ -101,12 +99,14 @@ class TestTrain:
         assert phase["objective"] == {"part": "objective/iwae", "samples": 2}
         assert phase["learning_rate"] == {"part": "schedule/cosine", "start": 0.01, "end": 0.0, "warmup": 0.0}
         model = config["model"]
-        assert model["prior"] == {"part": "prior/mixture", "latent_dim": 3, "num_components": 4}
+        assert model["prior"].items() >= {"part": "prior/mixture", "latent_dim": 3, "num_components": 4}.items()
         assert model["posterior"]["part"] == "posterior/cholesky"
         assert model["posterior"]["network"]["part"] == "network/gated-mlp"
         assert model["posterior"]["network"]["hidden"] == [16]
 
-    def test_resume_needs_only_the_folder(self, vaekit: Command, tmp_path: Path, monkeypatch: Any) -> None:
+    def test_resume_needs_only_the_folder(
+        self, vaekit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """Also from another working directory, for data that was named by a relative path."""
         (tmp_path / "elsewhere").mkdir()
         np.save(tmp_path / "own.npy", np.random.RandomState(0).rand(50, 4))
@@ -118,7 +118,8 @@ class TestTrain:
         assert len(training.load(tmp_path / "run").metrics) == 3
         assert one_object(vaekit("evaluate", tmp_path / "run", "--samples", 2, "--json").out)["examples"] == 5
 
-    def test_own_parts(self, vaekit: Command, tmp_path: Path) -> None:
+    def test_own_parts(self, vaekit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(config, "_REGISTRY", dict(config._REGISTRY))  # no other test is to see it
         file = tmp_path / "own.py"
         file.write_text(
             "from dataclasses import dataclass\n"
@@ -135,8 +136,10 @@ class TestTrain:
         )
         options = ("--network", "mlp:hidden=16", "--epochs", 1, "--parts", file)
         run = tmp_path / "run"
-        assert vaekit("train", "digits", *options, "--objective", "own:scale=nan", "--out", run).code == 1
-        message, hint = vaekit.refused("train", "digits", *options[:-2], "--objective", "ownn", "--out", run)
+        said = vaekit("train", "digits", *options, "--objective", "own:scale=nan", "--out", run)
+        assert said.code == 0
+        assert "warning: 10 steps were skipped: something in them was not finite." in said.err.splitlines()
+        message, hint = vaekit.refused("train", "digits", *options[:-2], "--objective", "ownn")
         assert message.startswith("unknown objective 'ownn'; known: ")
         assert hint.startswith("did you mean own")
         said = vaekit("train", "digits", *options, "--objective", "own:scale=2", "--out", run, "--overwrite")
@@ -318,7 +321,7 @@ class TestProcess:
 
     ENVIRONMENT = {**os.environ, "NO_COLOR": "1", "COLUMNS": "100"}  # noqa: RUF012
 
-    @pytest.mark.parametrize("arguments", [["--help"], ["list", "parts"], ["list", "parts", "--json"]])
+    @pytest.mark.parametrize("arguments", [["--help"], ["list", "parts"]])
     def test_a_reader_that_goes_away(self, arguments: list[str]) -> None:
         process = subprocess.Popen(
             [sys.executable, "-m", "vaekit", *arguments],

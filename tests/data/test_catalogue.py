@@ -166,7 +166,7 @@ class TestAsking:
             (
                 "zzz",
                 "unknown data set 'zzz'; known: digits, fashion-mnist, mnist.\n"
-                "hint: for a file of your own give its path (with .npy or .npz).",
+                "hint: for data of your own give its path (.npy, .npz, .csv, .tsv, .parquet, or a folder of images).",
             ),
             (
                 "digits:binarisation=none",

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from vaekit import data
-from vaekit.data import readers
+from vaekit.data import arrays, chunks
 from vaekit.data.kinds import Binary, Categories, Counts, GreyLevels, Real
 from vaekit.errors import UserError
 
@@ -49,21 +49,21 @@ class TestKind:
             (GREY, {"binarization": "dynamic"}, Binary(256, "dynamic"), np.uint8),
             (GREY, {"kind": "binary", "binarization": "dynamic"}, Binary(256, "dynamic"), np.uint8),
             (GREY.astype(np.int32), {"kind": "grey"}, GreyLevels(256), np.uint8),
-            (GREY / np.float32(255), {}, Real(), np.float32),
+            (GREY / np.float32(255), {"standardize": False}, Real(), np.float32),
             (GREY / np.float32(255), {"kind": "grey"}, GreyLevels(256), np.uint8),
             (GREY / 255, {"binarization": "dynamic"}, Binary(256, "dynamic"), np.uint8),
-            (GREY, {"kind": "real"}, Real(), np.uint8),
+            (GREY, {"kind": "real", "standardize": False}, Real(), np.uint8),
             (GREY, {"kind": "counts"}, Counts(), np.uint8),
             (GREY, {"kind": "categories"}, Categories(1 + int(GREY.max())), np.uint8),
             (GREY.astype(np.int16), {}, Counts(), np.int16),
             (GREY.astype(np.uint32), {}, Counts(), np.int64),
             (GREY.astype(np.float16), {"kind": "counts"}, Counts(), np.float16),
-            (GREY.astype(">f4"), {}, Real(), np.float32),
-            (GREY.astype(np.longdouble), {}, Real(), np.float64),
+            (GREY.astype(">f4"), {"standardize": False}, Real(), np.float32),
+            (GREY.astype(np.longdouble), {"standardize": False}, Real(), np.float64),
             (GREY % 17, {"kind": GreyLevels(17)}, GreyLevels(17), np.uint8),
             (GREY % 17 / 1.0, {"kind": GreyLevels(17)}, GreyLevels(17), np.uint8),
             (torch.from_numpy(GREY), {}, GreyLevels(256), np.uint8),
-            (torch.from_numpy(GREY).to(torch.bfloat16), {}, Real(), np.float32),
+            (torch.from_numpy(GREY).to(torch.bfloat16), {"standardize": False}, Real(), np.float32),
         ],
     )
     def test_recognized_or_asked_for(self, x: Any, options: dict[str, Any], kind: Any, dtype: Any) -> None:
@@ -97,9 +97,9 @@ class TestKind:
         )
 
     def test_chunked_drawing_is_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        whole = readers.binarize_once([GREY, GREY[:7]], 256)
-        monkeypatch.setattr(readers, "CHUNK_BYTES", 13)
-        for one, other in zip(whole, readers.binarize_once([GREY, GREY[:7]], 256), strict=True):
+        whole = arrays.binarize_once([GREY, GREY[:7]], 256)
+        monkeypatch.setattr(chunks, "CHUNK_BYTES", 13)
+        for one, other in zip(whole, arrays.binarize_once([GREY, GREY[:7]], 256), strict=True):
             np.testing.assert_array_equal(one, other)
 
 
@@ -221,7 +221,7 @@ class TestFiles:
     def test_large_files_stay_on_disk_and_are_cut_in_order(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(readers, "KEEP_MAPPED_BYTES", 1000)
+        monkeypatch.setattr(chunks, "KEEP_MAPPED_BYTES", 1000)
         x = RNG.integers(0, 256, (40, 5, 4, 3), dtype=np.uint8)
         path = save(tmp_path, x)
         dataset = data.load(path)
@@ -242,7 +242,7 @@ class TestFiles:
         )
 
     def test_a_mapped_file_is_scanned_in_chunks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(readers, "CHUNK_BYTES", 100)
+        monkeypatch.setattr(chunks, "CHUNK_BYTES", 100)
         x = RNG.normal(size=(50, 6))
         x[31, 2], x[44, 0] = np.nan, np.inf
         with pytest.raises(UserError, match=r"not finite \(2 of 300\); the first is nan at row 31, column 2"):
@@ -329,8 +329,8 @@ class TestMistakes:
             (
                 GREY,
                 {"validaton": 3},
-                "unknown option of a data file 'validaton'; known: binarization, kind, split_seed, test, validation.\n"
-                "hint: did you mean validation?",
+                "unknown option of a data file 'validaton'; known: binarization, kind, split_seed, standardize, test, "
+                "validation.\nhint: did you mean validation?",
             ),
             (
                 np.array([[0.1], [0.2]]),
@@ -416,7 +416,8 @@ class TestMistakes:
             ),
             ("faces.npy", b"", "HERE is not a .npy file: it is empty.\nhint: write it with numpy.save(file, array)."),
             ("faces.npz", b"PK?", "HERE is not a .npz file.\nhint: write it with numpy.savez(file, x=array)."),
-            ("faces.csv", b"1,2", "HERE does not end in one of the supported endings .npy .npz."),
+            ("faces.xls", b"1,2", "HERE does not end in one of the supported endings .npy .npz .csv .tsv .parquet."),
+            ("faces", None, "HERE does not exist.\nhint: did you mean faces.npx?"),
             ("face.npy", None, "HERE does not exist.\nhint: did you mean faces.npx?"),
             ("qqq/w.npy", None, "HERE does not exist."),
         ],
@@ -435,13 +436,6 @@ class TestMistakes:
         path.write_bytes(path.read_bytes()[:-1])
         with pytest.raises(UserError, match=f"{path} cannot be read: mmap length is greater than file size"):
             data.load(path)
-
-    def test_a_folder(self, tmp_path: Path) -> None:
-        path = tmp_path / "x.npy"
-        path.mkdir()
-        with pytest.raises(UserError) as caught:
-            data.load(path)
-        assert str(caught.value) == f"{path} cannot be read: Is a directory."
 
     def test_a_kind_that_does_not_fit(self) -> None:
         with pytest.raises(UserError) as caught:

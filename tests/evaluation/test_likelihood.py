@@ -58,6 +58,8 @@ def test_figures_by_hand() -> None:
     assert kl_dims is not None
     assert_equal(result.kl_dims["z"], kl_dims[0].mean(0), "the KL of each dimension")
     assert_equal(result.kl_dims["z"].sum(), result.kl.mean(), "their sum")
+    chunked = log_likelihood(oracle.model, [vk.Batch(x[:1]), vk.Batch(x[1:])], samples=6, budget=1)
+    assert_equal(chunked.kl_dims["z"], result.kl_dims["z"], "the KL of each dimension in chunks of rows and draws")
 
 
 @pytest.mark.parametrize("make", [enumerable.binary_vae, enumerable.m2, enumerable.quantized])

@@ -31,6 +31,7 @@ def latents_and_data(likelihood: torch.nn.Module, condition: Tensor | None = Non
     z = torch.randn(4, part_cases.LATENT_DIM)
     x = likelihood.eval()(z, condition).sample()
     likelihood.train()
+    assert x.shape == (4, *part_cases.SHAPE)
     return z, x
 
 
@@ -134,8 +135,11 @@ def test_negative_binomial_has_the_variance_it_states() -> None:
     torch.manual_seed(0)
     likelihood = vk.likelihoods.NegativeBinomial(vk.networks.Affine(2), (3,)).double()
     torch.nn.init.normal_(likelihood.raw_inverse_dispersion)
-    p = likelihood(torch.randn(4, 2).double())
+    z = torch.randn(4, 2).double()
+    p = likelihood(z)
     r = vk.networks.positive.positive(likelihood.raw_inverse_dispersion)
+    mean = vk.networks.positive.positive(likelihood.head(z).squeeze(1))
+    assert_equal(p.mean, mean, "the mean, from the network alone")
     assert_equal(p.variance, p.mean + p.mean.square() / r, "μ + μ²/r")
     x = p.sample(torch.Size([20_000]))
     assert_mean(x, p.mean, "samples")

@@ -46,7 +46,10 @@ def test_laws_of_hierarchies(bottom_up: bool) -> None:
 
 def test_laws_where_the_levels_of_the_posterior_do_not_look_at_each_other() -> None:
     for name in ("diagonal", "cholesky"):
-        levels = {"z2": part_cases.make("posterior", "diagonal"), "z1": part_cases.make("posterior", name)}
+        levels = {
+            "z2": part_cases.make("posterior", "diagonal"),
+            "z1": part_cases.Blind(part_cases.make("posterior", name)),
+        }
         dependent = hierarchy()
         check_model(vk.VAE(dependent.prior, vk.posteriors.Chain(levels), dependent.likelihood), BATCH)
 

@@ -19,7 +19,7 @@ def setting() -> tuple[vk.VAE, Adversarial, vk.Batch]:
         part_cases.make("posterior", "point"),
         part_cases.make("likelihood", "bernoulli"),
     ).double()
-    objective = Adversarial(part_cases.decoder(), weight=3.0).double()
+    objective = Adversarial(part_cases.LATENT_DIM, weight=3.0, hidden=(8,)).double()
     return model, objective, vk.Batch(torch.rand(5, *part_cases.SHAPE).round().double())
 
 

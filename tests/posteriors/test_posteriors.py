@@ -72,7 +72,10 @@ def test_chain_that_does_not_look_back_draws_each_sample_afresh() -> None:
     torch.manual_seed(0)
     posterior = part_cases.make("posterior", "chain")
     independent = vk.posteriors.Chain(
-        {"z2": part_cases.make("posterior", "diagonal"), "z1": part_cases.make("posterior", "cholesky")}
+        {
+            "z2": part_cases.make("posterior", "diagonal"),
+            "z1": part_cases.Blind(part_cases.make("posterior", "cholesky")),
+        }
     )
     for part in (posterior, independent):
         z = part(data_for("chain")).rsample(torch.Size([3]))

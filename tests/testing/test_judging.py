@@ -70,13 +70,13 @@ def test_rules_integrate(dims: int) -> None:
     p = MultivariateNormal(torch.randn(dims).double(), factor @ factor.T + 0.1 * torch.eye(dims))
     samples = p.sample(torch.Size([20_000]))
     check_density(p.log_prob, samples, "a Gaussian")
-    rule = rule_for(samples)
+    rule = rule_for(samples, p.log_prob)
     _, error = rule.integrate(p.log_prob(rule.points).exp())
     assert error < 0.02, "the rule is too rough to say anything"
     for wrong in (lambda z: p.log_prob(z) + 0.1, lambda z: 0.9 * p.log_prob(z)):
         with pytest.raises(AssertionError, match="the integral of"):
             check_density(wrong, samples, "a wrong density")
-    with pytest.raises(AssertionError, match="moments and entropy"):
+    with pytest.raises(AssertionError, match="a Gaussian with other samples"):
         check_density(p.log_prob, 1.1 * samples, "a Gaussian with other samples")
 
 
@@ -98,9 +98,8 @@ def test_masses() -> None:
         check_mass(log_p - 0.01, drawn, "a die that is too light")
     with pytest.raises(AssertionError, match="frequencies of"):
         check_mass(log_p[[1, 0, 2, 3]], drawn, "another die")
-    impossible = torch.cat([drawn, torch.full((20,), 3)])
-    with pytest.raises(AssertionError, match="frequencies of"):
-        check_mass(log_p, impossible, "a die that fell on its edge")
+    with pytest.raises(AssertionError, match="have values whose probability is 0"):
+        check_mass(log_p, torch.cat([drawn, torch.tensor([3])]), "a die that fell on its edge")
 
 
 def test_gradients() -> None:

@@ -15,10 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from training_cases import assert_same_run, metrics, small_digits, small_plan, train
+from training_cases import assert_same_run, local_part, metrics, small_digits, small_plan, train
 
 from vaekit import training
-from vaekit.config import part
 from vaekit.data import Dataset, Split, as_dataset
 from vaekit.data.batch import Batch
 from vaekit.data.loader import Loader
@@ -33,7 +32,7 @@ from vaekit.training.fit import Training
 MODULE = importlib.import_module("vaekit.training.fit")
 
 
-@part("objective/reconstruction-only")
+@local_part("objective/reconstruction-only")
 class Reconstruction(Objective):
     """log p(x|z) at the posterior's mean: nothing in it is random."""
 
@@ -229,7 +228,7 @@ class TestSteps:
     def test_the_objective_is_told_where_training_is(self, tmp_path: Path) -> None:
         steps: list[Step] = []
 
-        @part("objective/listening")
+        @local_part("objective/listening")
         class Listening(Reconstruction):
             def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
                 steps.append(step)

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
-from training_cases import assert_same_run, metrics, small_digits, small_plan, train
+from training_cases import assert_same_run, local_part, metrics, small_digits, small_plan, train
 
 from vaekit import training
-from vaekit.config import part
 from vaekit.data import Dataset, Split, as_dataset
 from vaekit.data.batch import Batch
 from vaekit.data.loader import Loader
@@ -27,7 +26,7 @@ from vaekit.training import Phase
 from vaekit.training.fit import MOST_SKIPPED_IN_A_ROW, Training
 
 
-@part("objective/spoilt")
+@local_part("objective/spoilt")
 class Spoilt(Objective):
     """The bound, spoilt at the steps for which a function says so."""
 
@@ -209,6 +208,11 @@ def test_too_many_in_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     # What is wrong is mended, and it goes on from the last good state.
     train(spoilt_plan(set(), a_term, epochs=8), tmp_path / "run", resume=True)
     assert [line["skipped"] for line in metrics(tmp_path / "run")] == [0, 0, 3, 8, 13, 18, 18, 18]
+
+
+def test_many_but_not_in_a_row(tmp_path: Path) -> None:
+    run = train(spoilt_plan(set(range(0, 60, 2)), a_term, epochs=12), tmp_path / "run")
+    assert run.metrics[-1]["skipped"] == 30 > MOST_SKIPPED_IN_A_ROW
 
 
 def test_a_player_that_fails_while_another_does_not(tmp_path: Path) -> None:

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from training_cases import small_digits, small_plan, train
+from training_cases import local_part, small_digits, small_plan, train
 
-from vaekit.config import part
 from vaekit.data import Dataset
 from vaekit.data.batch import Batch
 from vaekit.errors import UserError
@@ -30,7 +29,7 @@ def moved(before: dict[str, torch.Tensor], module: nn.Module) -> set[str]:
     return {name for name, tensor in module.state_dict().items() if not torch.equal(tensor, before[name])}
 
 
-@part("objective/tug-of-war")
+@local_part("objective/tug-of-war")
 class TugOfWar(Objective):
     """Two players whose values both depend on every weight: one pulls up what the other pulls down."""
 

@@ -5,19 +5,30 @@ from __future__ import annotations
 import importlib
 import os
 import signal
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from training_cases import assert_same_run, metrics, small_digits, small_plan, train
+from training_cases import assert_same_run, local_part, metrics, small_digits, small_plan, train
 
 from vaekit import training
 from vaekit.data import as_dataset
 from vaekit.errors import Interrupted, UserError
-from vaekit.schedules import Cosine, Linear, Steps
+from vaekit.schedules import Cosine, Linear, Step, Steps
 from vaekit.training import files
 from vaekit.training.fit import Training
+
+
+@local_part("schedule/of-the-step")
+@dataclass(frozen=True)
+class OfTheStep:
+    """A learning rate that looks at the number of the step and not at the epoch."""
+
+    def __call__(self, step: Step) -> float:
+        return 0.01 / (1 + step.index)
+
 
 CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "vae": ("vae", {}, {}),
@@ -32,13 +43,14 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "clipped cosine": ("vae", {"learning_rate": Cosine(0.01, warmup=0.5)}, {"clip_norm": 0.5}),
     "learning rate in steps": ("hvae", {"learning_rate": Steps(0.01, factor=0.1, epochs=0.7)}, {}),
     "learning rate in two phases": ("vq-vae", {"learning_rate": Linear(0, 0.01, epochs=1.5)}, {"clip_norm": 1.0}),
+    "learning rate of the step": ("vq-vae", {"learning_rate": OfTheStep()}, {}),
     "importance weighted": ("vae", {"objective": "iwae:samples=3"}, {}),
     "warm-up": ("vae", {"objective": "elbo:beta=linear(0,1,epochs=1.5)"}, {}),
     "cyclic": ("hvae", {"objective": "elbo:beta=cyclic(0,1,epochs=0.7)"}, {}),
     "free bits": ("hvae", {"objective": "free-bits:nats=0.2"}, {}),
     "mixture": ("vae", {"prior": "mixture:num_components=3"}, {}),
-    "patience": ("vae", {"learning_rate": 0.2, "epochs": 6}, {"patience": 1}),
-    "patience in two phases": ("vq-vae", {"learning_rate": 0.2, "epochs": 4}, {"patience": 1}),
+    "patience": ("vae", {"learning_rate": 0.1, "epochs": 6}, {"patience": 1}),
+    "patience in two phases": ("vq-vae", {"learning_rate": 0.3, "epochs": 8}, {"patience": 2}),
     "last weights": ("vae", {"learning_rate": 0.2}, {"keep_best": False}),
     "adamax": ("vae", {}, {"optimizer": "adamax"}),
     "adagrad": ("vae", {"learning_rate": 0.01}, {"optimizer": "adagrad"}),
@@ -67,7 +79,10 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_stopped_again_and_again(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe, options, settings = CASES[case]
-    train(small_plan(recipe, **options), tmp_path / "whole", **settings)
+    plan = small_plan(recipe, **options)
+    train(plan, tmp_path / "whole", **settings)
+    stopped_early = len(metrics(tmp_path / "whole")) < sum(phase.epochs for phase in plan.phases)
+    assert stopped_early == ("patience" in settings)
     stops = 0
     while True:
         with monkeypatch.context() as patch:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from vaekit import data, recipes, training
+from vaekit import config, data, recipes, training
 from vaekit.data import Dataset, Split
 from vaekit.recipes import Plan
 
@@ -22,6 +23,17 @@ SMALL: dict[str, dict[str, Any]] = {
     "m2": {"network": "mlp:hidden=16", "latent_dim": 2, "num_labelled": 20},
     "vq-vae": {"num_codes": 8, "code_dim": 4, "channels": (4, 8)},
 }
+
+
+def local_part(name: str) -> Callable[[type], type]:
+    """A part that can be written down, and that no other test sees in the list of parts."""
+
+    def mark(cls: type) -> type:
+        marked = config.part(name)(cls)
+        del config._REGISTRY[name]
+        return marked
+
+    return mark
 
 
 @functools.cache

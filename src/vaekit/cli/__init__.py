@@ -40,6 +40,10 @@ first steps:
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb and return the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows no "…" or "β" gets a "?" for it.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         code = _answer(given)
         # Here and not at exit, so that a reader who has gone is noticed below.
@@ -78,6 +82,9 @@ def _answer(given: list[str]) -> int:
 
 
 def _run(verb: str, arguments: list[str]) -> int:
+    # Threads that wait by spinning slow each other down many times over as soon as another process wants
+    # a core. OpenMP reads this when torch is loaded; a user's own setting wins.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import tyro
 
     from vaekit.cli.usage import usage_error

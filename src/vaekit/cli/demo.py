@@ -26,11 +26,16 @@ class Options:
 
 
 def run(options: Options) -> int:
+    check_numbers(epochs=options.epochs)
+    from vaekit import data
     from vaekit.cli import evaluate, reconstruct, sample, train
     from vaekit.plots.curves import curves
+    from vaekit.plots.grid import is_image
     from vaekit.training.files import replacing
     from vaekit.training.progress import Bar
 
+    if options.data and not is_image(shape := data.load(options.data).shape):
+        raise UserError(f"the demo draws pictures, and {options.data} holds examples of shape {shape}.")
     name = _first_that_can_be_had((options.data,) if options.data else tuple(CHOICES))
     epochs = options.epochs or CHOICES.get(name)
     run = train.train(train.Options(name, epochs=epochs, out=options.out, overwrite=True))

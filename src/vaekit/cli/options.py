@@ -78,9 +78,33 @@ def open_run(folder: Path, device: str = "auto") -> Run:
         UserError: if the folder is not a run folder or the device is not there.
     """
     from vaekit.training import load
-    from vaekit.training.fit import choose_device
+    from vaekit.training.device import choose_device
 
     return load(folder).to(choose_device(device))
+
+
+def conditions(run: Run, count: int, label: int | None) -> Any:
+    """The condition of ``count`` new rows of a model conditioned on the label; ``None`` for any other model.
+
+    Args:
+        run: the run.
+        count: how many rows.
+        label: the class of all of them; without it rows 0, 1, 2 … are of the classes 0, 1, 2 …
+
+    Raises:
+        UserError: if there is no such class, or the model has no condition.
+    """
+    import torch
+
+    classes = run.config["data"].get("condition_dim", 0)
+    if label is not None and not 0 <= label < classes:
+        known = f"its classes are 0 to {classes - 1}" if classes else "it is not conditioned on a label"
+        raise UserError(f"the model of {run.folder} knows no class {label}: {known}.")
+    if not classes:
+        return None
+    chosen = torch.arange(count) % classes if label is None else torch.full((count,), label)
+    device = next(run.model.parameters()).device
+    return torch.nn.functional.one_hot(chosen, classes).to(device, torch.get_default_dtype())
 
 
 def data_for(run: Run, text: str | None, split: str | None) -> tuple[Dataset, str]:
@@ -95,6 +119,8 @@ def data_for(run: Run, text: str | None, split: str | None) -> tuple[Dataset, st
     from vaekit import data
 
     chosen = run.data if text is None else data.load_rows(text, run.kind)
+    if run.config["data"].get("condition_dim") and not chosen.condition_dim:
+        chosen = chosen.conditioned()
     run.check(chosen)
     by_default = "all" if chosen.train.x is chosen.test.x else "test"
     return chosen, split or by_default

@@ -45,6 +45,7 @@ def run(options: Options) -> int:
     import torch
 
     from vaekit.data.loader import Loader
+    from vaekit.distributions import centre
     from vaekit.evaluation.likelihood import evaluating
 
     opened = open_run(options.run, options.device)
@@ -54,6 +55,7 @@ def run(options: Options) -> int:
     loader = Loader(rows, data_set.kind, device)
     with evaluating(opened.model, options.seed):
         batch = loader.rows(torch.arange(min(options.number, len(rows.x))))
-        mean = opened.model.decode(opened.model.encode(batch.x).mean).mean
+        code = centre(opened.model.encode(batch.x, batch.condition))
+        mean = opened.model.decode(code, batch.condition).mean
     write(options.out, {"reconstruction": mean, "x": batch.x}, beside=("x", "reconstruction"))
     return 0

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from vaekit.cli.options import OutFile, Parts, RunFolder, check_numbers, import_parts, open_run
+from vaekit.cli.options import OutFile, Parts, RunFolder, check_numbers, conditions, given, import_parts, open_run
 
 
 @dataclass
@@ -17,6 +17,8 @@ class Options:
     """Where to write."""
     number: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 64
     """How many."""
+    label: Annotated[int | None, given("CLASS")] = None
+    """Of a model conditioned on the label: which class (default: all in turn)."""
     values: Literal["mean", "sample"] = "mean"
     """The mean of p(x|z), or a draw from it; z is drawn from the prior either way."""
     seed: int = 0
@@ -36,7 +38,8 @@ def run(options: Options) -> int:
 
     opened = open_run(options.run, options.device)
     with evaluating(opened.model, options.seed):
-        p = opened.model.generate(options.number)
+        condition = conditions(opened, options.number, options.label)
+        p = opened.model.generate(options.number, condition)
         x = p.mean if options.values == "mean" else p.sample()
     write(options.out, {"x": x})
     return 0

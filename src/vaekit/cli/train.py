@@ -124,7 +124,9 @@ def train(options: Options) -> Run:
     except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         # What an option may be is known to the parts, and they say it each in their way.
         raise UserError(f"the recipe '{name}' cannot be made with these options: {error}.") from error
-    _say(options, f"{data_set.name}: {_rows(plan.data)} of {data_set.kind.describe()}, shape {data_set.shape}")
+    by_default = f"{parse(data_set.kind.default_likelihood)[0]}; say --likelihood to change"
+    likelihood = request.get("likelihood", by_default)
+    _say(options, f"{data_set.name}: {_rows(plan.data)}, {data_set.describe()} → {likelihood}")
     _say(options, f"{name}: {_describe(plan)}")
     return training.fit(
         plan.model,
@@ -172,11 +174,14 @@ def _finish(options: Options, finished: Run) -> None:
         "skipped_steps": best["skipped"],
         "seconds": best["seconds"],
     }
+    if best["skipped"]:
+        _say(options, f"warning: {best['skipped']} steps were skipped: something in them was not finite.")
     if options.json:
         print_json(summary)
         return
-    figure = "elbo" if summary["elbo"] is not None else "log_px"
-    print(f"{summary['run']}  validation {figure} {summary[figure]:.3f} nats per example (epoch {best['epoch']})")
+    figure = "elbo" if "validation_elbo" in best else "log_px"
+    value = "not finite" if summary[figure] is None else f"{summary[figure]:.3f} nats per example"
+    print(f"{summary['run']}  validation {figure} {value} (epoch {best['epoch']})")
     folder = summary["run"]
     _say(options, f"next: vaekit evaluate {folder}")
     _say(options, f"      vaekit sample {folder} -n 64 -o samples.png")

@@ -17,14 +17,18 @@ def usage_error(said: str, verb: str) -> UserError:
         said: its box, with a frame of lines and sections divided by rules.
         verb: which verb's options were parsed.
     """
-    lines = [line.strip("│ ") for line in said.splitlines() if not line.startswith(("╭", "╰"))]
-    head, _, rest = "\n".join(lines).partition("─")
-    message = " ".join(head.split())
+    # "│ text │" in a frame, or "  text" below a title and a rule; indented further where it explains what is above.
+    printed = re.sub(r"\x1b\[[\d;]*m", "", said).splitlines()
+    body = printed[1:-1] if printed[0].startswith("╭") else printed[2:]
+    lines = [line[2:].rstrip("│ ") for line in body]
+    rule = next((index for index, line in enumerate(lines) if line and not line.strip("─-")), len(lines))
+    head, rest = lines[:rule], "\n".join(line.strip() for line in lines[rule:])
+    message = " ".join(" ".join(head).split())
     hint = f"vaekit {verb} --help shows what there is."
     if found := re.match(r"Unrecognized options: (.*)", message):
         words = found[1].split(", ")
         options = [word for word in words if word.startswith("-")]
-        near = list(dict.fromkeys(re.findall(r"^(--[\w-]+)", rest, re.MULTILINE)))
+        near = list(dict.fromkeys(re.findall(r"^(--[a-z][\w-]*)", rest, re.MULTILINE)))
         message = f"unknown option {options[0]}" if options else f"'{words[0]}' is one argument too many"
         hint = f"did you mean {' or '.join(near[:3])}?" if near and options else hint
     elif found := re.match(r"invalid choice '(.*)' for argument '(.*)'\. Expected one of \((.*)\)", message):
@@ -39,6 +43,6 @@ def usage_error(said: str, verb: str) -> UserError:
         message = f"{found[1]} needs a value"
     elif message.startswith("Missing from"):
         # What is missing is indented by four columns, its explanation by eight.
-        missing = re.findall(r"^│ {5}(\S.*?) *│$", said.partition("│ ─")[0], re.MULTILINE)
+        missing = [line.strip() for line in head if re.match(r" {4}\S", line)]
         message = f"{verb} needs {' and '.join(missing)}"
     return UserError(message.rstrip(".") + ".", hint)

@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 import numpy as np
 
+from vaekit.data.arrays import binarize_once
 from vaekit.data.dataset import Dataset, Split
 from vaekit.data.download import fetch, say
 from vaekit.data.kinds import Binary, GreyLevels, Kind
-from vaekit.data.readers import binarize_once
 from vaekit.errors import UserError, unknown
 
 Pair = tuple[np.ndarray, np.ndarray]  # of the training and of the test file

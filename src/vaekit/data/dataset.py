@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vaekit.data.kinds import Kind
+from vaekit.data.kinds import Categories, Counts, Kind, Real
+from vaekit.errors import UserError
 
 
 class Split(NamedTuple):
@@ -19,11 +20,20 @@ class Split(NamedTuple):
         label: ``(rows,)`` integers, −1 where unknown; ``None`` if the set has no labels.
         order: row numbers that make one epoch; ``None`` for each row once.
         Rows that are to be seen more often (few labelled ones, say) are listed more often.
+        condition: ``(rows, condition_dim)``, what the model is conditioned on, or ``None``.
+        mask: ``(rows, *stored_shape)``, true where x is observed, or ``None`` if all of it is.
     """
 
     x: np.ndarray
     label: np.ndarray | None = None
     order: np.ndarray | None = None
+    condition: np.ndarray | None = None
+    mask: np.ndarray | None = None
+
+    def first(self, count: int) -> Split:
+        """The first ``count`` rows."""
+        label, condition, mask = (c if c is None else c[:count] for c in (self.label, self.condition, self.mask))
+        return Split(self.x[:count], label, None, condition, mask)
 
 
 @dataclass(frozen=True)
@@ -54,9 +64,52 @@ class Dataset:
         return self.kind.event_shape(tuple(self.train.x.shape[1:]))
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of a table; empty where there are none."""
+        return self.kind.columns
+
+    def describe(self) -> str:
+        """What an example is, in a line: ``28 × 28 grey images, 256 levels``."""
+        stored, kind = tuple(self.train.x.shape[1:]), self.kind
+        sizes = " × ".join(f"{size:,}" for size in stored)
+        if self.columns:
+            what = f"table of {sizes} {kind.adjective} column{'s' if stored != (1,) else ''}"
+        elif len(stored) == 3 and not isinstance(kind, (Counts, Categories)):
+            what = f"{stored[1]} × {stored[2]} {_images(kind.adjective, stored[0])}"
+        else:
+            what = f"{sizes} {kind.unit}"
+        return f"{what}, {kind.detail}" if kind.detail else what
+
+    def read_as(self, kind: Kind) -> Dataset:
+        """The same rows as a model of another run sees them: with the mean and scale of its ``kind``.
+
+        Columns are put into the order of ``kind`` where both have names. Data of another sort or width stays what
+        it is: it does not fit the model, and the model says so.
+
+        Raises:
+            UserError: if columns are missing or not known.
+        """
+        if type(kind) is not type(self.kind):
+            return self
+        order = column_order(self.columns, kind.columns, self.name)
+        if not isinstance(kind, Real):
+            kind = replace(self.kind, columns=kind.columns or self.columns)
+        elif not kind.fits(tuple(self.train.x.shape[1:])):
+            return self
+        if order is None:
+            return replace(self, kind=kind)
+        once: dict[int, Split] = {}
+        for split in (self.train, self.validation, self.test):
+            mask = None if split.mask is None else split.mask[:, order]
+            once.setdefault(id(split.x), split._replace(x=split.x[:, order], mask=mask))
+        train, validation, test = (once[id(split.x)] for split in (self.train, self.validation, self.test))
+        return replace(self, kind=kind, train=train, validation=validation, test=test)
+
+    @property
     def fingerprint(self) -> str:
         """SHA-256 over shapes, types and a fixed sample of rows: tells whether a resumed run has the same data."""
         digest = hashlib.sha256(repr(self.kind).encode())
+        digest.update("\0".join(self.columns).encode())
         for split in (self.train, self.validation, self.test):
             digest.update(f"{split.x.shape}{split.x.dtype}".encode())
             rows = np.linspace(0, len(split.x) - 1, num=min(len(split.x), 256)).astype(int)
@@ -73,9 +126,44 @@ class Dataset:
         distinct = list({id(split.x): split for split in splits.values()}.values())
         if len(distinct) == 1:
             return distinct[0]
-        labels = [split.label for split in distinct if split.label is not None]
-        x = np.concatenate([split.x for split in distinct])
-        return Split(x, np.concatenate(labels) if len(labels) == len(distinct) else None)
+
+        def joined(columns: list[np.ndarray | None]) -> np.ndarray | None:
+            there = [column for column in columns if column is not None]
+            return np.concatenate(there) if len(there) == len(columns) else None
+
+        return Split(
+            np.concatenate([split.x for split in distinct]),
+            joined([split.label for split in distinct]),
+            None,
+            joined([split.condition for split in distinct]),
+            joined([split.mask for split in distinct]),
+        )
+
+    @property
+    def condition_dim(self) -> int:
+        """Length of the condition, 0 without one."""
+        return 0 if self.train.condition is None else self.train.condition.shape[1]
+
+    def conditioned(self) -> Dataset:
+        """The same data with the label, one-hot, as its condition; zeros where a label is not known.
+
+        Raises:
+            UserError: if there are no labels.
+        """
+        if not self.num_classes or any(split.label is None for split in (self.train, self.validation, self.test)):
+            raise UserError(f"{self.name} has no labels that a model could be conditioned on.")
+        rows = np.concatenate([np.eye(self.num_classes, dtype=np.float32), np.zeros((1, self.num_classes), np.float32)])
+
+        def with_condition(split: Split) -> Split:
+            # Row −1 of the table is the one of zeros.
+            return split._replace(condition=rows[split.label])
+
+        return replace(
+            self,
+            train=with_condition(self.train),
+            validation=with_condition(self.validation),
+            test=with_condition(self.test),
+        )
 
     def with_labels(self, num_labelled: int, *, share: float = 0.5, seed: int = 0) -> Dataset:
         """Keep the labels of ``num_labelled`` training rows, as many of each class as can be; hide the others.
@@ -107,3 +195,37 @@ class Dataset:
         repeats = max(0, round(share / (1 - share) * len(label) / num_labelled) - 1)
         order = np.concatenate([np.arange(len(label)), np.tile(np.sort(kept), repeats)])
         return replace(self, train=self.train._replace(label=partly, order=order))
+
+
+def column_order(columns: tuple[str, ...], wanted: tuple[str, ...], name: str) -> list[int] | None:
+    """Which column stands where in the order that is wanted; ``None`` if nothing is to be done.
+
+    Raises:
+        UserError: if both have names and not the same ones.
+    """
+    if not columns or not wanted or columns == wanted:
+        return None
+    missing = [column for column in wanted if column not in set(columns)]
+    extra = [column for column in columns if column not in set(wanted)]
+    if missing or extra:
+        differences = [f"{_some(missing)} missing"] * bool(missing) + [f"{_some(extra)} not known to it"] * bool(extra)
+        raise UserError(
+            f"{name} does not have the columns that the model was made for: {'; '.join(differences)}.",
+            hint=f"if '{extra[0]}' is the label, say so: label={extra[0]}." if len(extra) == 1 and not missing else "",
+        )
+    places = {column: place for place, column in enumerate(columns)}
+    return [places[column] for column in wanted]
+
+
+def _some(names: list[str]) -> str:
+    """The first three names, and how many more there are."""
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(f"'{name}'" for name in names[:3]) + more + (" is" if len(names) == 1 else " are")
+
+
+def _images(adjective: str, channels: int) -> str:
+    if channels == 1:
+        return f"{adjective} images"
+    if channels == 3:
+        return "colour images" if adjective == "grey" else f"{adjective} colour images"
+    return f"{adjective} images of {channels} channels"

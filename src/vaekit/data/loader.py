@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from vaekit.data.batch import Batch
+from vaekit.data.chunks import CHUNK_BYTES, release
 from vaekit.data.dataset import Split
 from vaekit.data.kinds import Kind
+
+FAULT_BYTES = 2 << 20  # what the system may map around one row that is read
 
 
 class Loader:
@@ -32,8 +35,11 @@ class Loader:
         self.device = torch.device(device)
         self.batch_size = batch_size
         self.mapped = isinstance(split.x, np.memmap)
+        self._touched = 0  # bytes of the file that may be in memory
         self._resident = None if self.mapped else torch.from_numpy(np.ascontiguousarray(split.x)).to(self.device)
         self._label = None if split.label is None else torch.from_numpy(split.label).long().to(self.device)
+        self._condition = None if split.condition is None else torch.from_numpy(split.condition).to(self.device)
+        self._mask = None if split.mask is None else torch.from_numpy(split.mask).to(self.device)
 
     def __len__(self) -> int:
         """Batches in one epoch."""
@@ -54,8 +60,18 @@ class Loader:
             # A file is read in its own order; the rows are then put back into the order asked for.
             ascending, inverse = np.unique(indices.numpy(), return_inverse=True)
             raw = torch.from_numpy(self.split.x[ascending][inverse]).to(self.device)
-        label = None if self._label is None else self._label.index_select(0, indices.to(self.device))
-        return Batch(self.kind.prepare(raw), label)
+            self._count(len(ascending), raw.nbytes)
+        there = indices.to(self.device)
+        columns = (self._label, self._condition, self._mask)
+        label, condition, mask = (column if column is None else column.index_select(0, there) for column in columns)
+        return Batch(self.kind.prepare(raw), label, condition, mask)
+
+    def _count(self, rows: int, num_bytes: int) -> None:
+        """Keep the mapped file from filling the memory."""
+        self._touched += max(num_bytes, rows * FAULT_BYTES)
+        if self._touched > 8 * CHUNK_BYTES:
+            release(self.split.x)
+            self._touched = 0
 
     def __iter__(self) -> Iterator[Batch]:
         """All rows once, in order."""

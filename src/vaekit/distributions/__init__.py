@@ -5,6 +5,7 @@ from vaekit.distributions.cholesky_normal import CholeskyNormal
 from vaekit.distributions.discretized_logistic import DiscretizedLogistic
 from vaekit.distributions.divergence import divergence
 from vaekit.distributions.masked import log_prob
+from vaekit.distributions.moments import centre, moments
 from vaekit.distributions.optimal_normal import OptimalNormal
 from vaekit.distributions.point_mass import PointMass
 
@@ -14,7 +15,9 @@ __all__ = [
     "DiscretizedLogistic",
     "OptimalNormal",
     "PointMass",
+    "centre",
     "divergence",
     "levels",
     "log_prob",
+    "moments",
 ]

@@ -8,6 +8,24 @@ from torch.distributions import Distribution, constraints
 from torch.nn.functional import logsigmoid, softplus
 
 
+class Levels(constraints.Constraint):
+    """The numbers k/(levels − 1), k = 0 … levels − 1, to the rounding of float32."""
+
+    is_discrete = True
+
+    def __init__(self, levels: int) -> None:
+        self.levels = levels
+        super().__init__()
+
+    def check(self, value: Tensor) -> Tensor:
+        steps = value * (self.levels - 1)
+        near = (steps - steps.round()).abs() < 1e-6 * max(1000, self.levels)
+        return near & (value > -1e-6) & (value < 1 + 1e-6)
+
+    def __repr__(self) -> str:
+        return f"{self.levels} levels from 0 to 1"
+
+
 class DiscretizedLogistic(Distribution):
     """Mass of a logistic density in bins of width 1/(levels − 1) around k/(levels − 1), k = 0 … levels − 1.
 
@@ -22,7 +40,6 @@ class DiscretizedLogistic(Distribution):
     """
 
     arg_constraints = {}  # noqa: RUF012
-    support = constraints.unit_interval
     has_enumerate_support = True
 
     def __init__(self, loc: Tensor, scale: Tensor, levels: int = 256) -> None:
@@ -32,6 +49,10 @@ class DiscretizedLogistic(Distribution):
 
     def expand(self, batch_shape: torch.Size, _instance: object = None) -> DiscretizedLogistic:
         return DiscretizedLogistic(self.loc.expand(batch_shape), self.scale.expand(batch_shape), self.levels)
+
+    @property
+    def support(self) -> Levels:  # type: ignore[override]
+        return Levels(self.levels)
 
     @property
     def mean(self) -> Tensor:

@@ -27,6 +27,11 @@ def log_prob(distribution: Distribution, value: Tensor, mask: Tensor | None = No
             f"missing values need a likelihood that factorises over elements; {type(distribution).__name__} does not."
         )
     per_element = distribution.base_dist.log_prob(value)
+    if mask.shape != per_element.shape[per_element.dim() - mask.dim() :]:
+        raise UserError(
+            f"a mask of shape {tuple(mask.shape)} does not fit elements of shape {tuple(per_element.shape)}: "
+            "it has one entry for each element (none for the axis of a one-hot category)."
+        )
     observed = torch.where(mask, per_element, torch.zeros_like(per_element))
     event = observed.dim() - distribution.reinterpreted_batch_ndims
     return observed.reshape(*observed.shape[:event], -1).sum(-1)

@@ -10,6 +10,7 @@ import torch
 
 from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader
+from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.latents import active_units, encodings
 from vaekit.evaluation.likelihood import bound, evaluating, log_likelihood
 
@@ -134,8 +135,10 @@ def evaluate(
     """
     rows = data.split(split)
     if limit is not None and limit < len(rows.x):
-        rows = type(rows)(rows.x[:limit], None if rows.label is None else rows.label[:limit])
+        rows = rows.first(limit)
     loader = Loader(rows, data.kind, device, batch_size)
+    with evaluating(model, seed):
+        check_likelihood_fits(model, loader.rows(torch.arange(min(batch_size, len(rows.x)))))
     question = Question(model, loader, samples, seed, progress)
     figures: dict[str, Any] = {}
     skipped: dict[str, str] = {}
@@ -147,7 +150,10 @@ def evaluate(
             skipped[evaluator.name] = f"the model has no {', '.join(missing)}" if missing else "the data has no labels"
             continue
         figures |= evaluator.answer(question)
+    likelihood = getattr(model, "likelihood", None)
     protocol = {
+        # Of discrete data p(x) is a probability and at most 1; of real data a density, which depends on the units.
+        "p_of_x": "probability" if getattr(likelihood, "discrete", False) else "density",
         "samples": samples,
         "split": split,
         "examples": len(rows.x),

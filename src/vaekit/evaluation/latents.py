@@ -10,6 +10,7 @@ from torch import Tensor
 
 from vaekit.data.batch import Batch
 from vaekit.distributions.chain import levels
+from vaekit.distributions.moments import moments
 from vaekit.evaluation.likelihood import evaluating
 
 ACTIVE_ABOVE = 0.01
@@ -20,6 +21,7 @@ class Encoding(NamedTuple):
 
     mean: Tensor
     scale: Tensor
+    discrete: bool = False
 
 
 def encodings(
@@ -36,17 +38,26 @@ def encodings(
         progress: told the number of rows finished with each batch.
     """
     columns: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    discrete: dict[str, bool] = {}
     with evaluating(model, seed):
         for batch in batches:
             before: dict[str, Tensor] = {}
             for name, conditional in levels(model.encode(batch.x, batch.condition)).items():
                 q = conditional(before)
-                before[name] = q.mean
-                columns.setdefault(name, []).append((q.mean.cpu(), q.stddev.cpu()))
+                before[name], scale = moments(q)
+                discrete[name] = bool(getattr(q.support, "is_discrete", False))
+                columns.setdefault(name, []).append((before[name].cpu(), scale.cpu()))
             progress(len(batch.x))
-    return {name: Encoding(*map(torch.cat, zip(*rows, strict=True))) for name, rows in columns.items()}
+    return {
+        name: Encoding(torch.cat([mean for mean, _ in rows]), torch.cat([scale for _, scale in rows]), discrete[name])
+        for name, rows in columns.items()
+    }
 
 
 def active_units(latents: dict[str, Encoding]) -> dict[str, int]:
-    """Units of each latent whose posterior mean has a variance over 0.01 (Burda et al. 2016, section 5.2)."""
-    return {name: int((encoding.mean.var(0) > ACTIVE_ABOVE).sum()) for name, encoding in latents.items()}
+    """Units of each continuous latent whose posterior mean varies by more than 0.01 (Burda et al. 2016, section 5.2)."""
+    return {
+        name: int((encoding.mean.var(0) > ACTIVE_ABOVE).sum())
+        for name, encoding in latents.items()
+        if not encoding.discrete
+    }

@@ -74,7 +74,7 @@ def log_likelihood(
     with evaluating(model, seed):
         for batch in batches:
             batch = batch._replace(label=None)
-            per_draw = batch.x.numel()
+            per_draw = batch.x.numel() * getattr(model, "num_classes", 1)
             chunk = max(1, min(samples, budget // per_draw))
             rows = len(batch.x)
             total = square = batch.x.new_full((rows,), -math.inf)
@@ -111,9 +111,9 @@ def bound(model: Any, batches: Iterable[Batch], *, seed: int = 0) -> dict[str, f
     with evaluating(model, seed):
         for batch in batches:
             draw = model.draw(batch._replace(label=None))
-            figures = {"log_px": draw.expect(draw.log_px), "kl": draw.kl}
+            figures = {"log_px": draw.expect(draw.log_px)}
             if draw.has_density:
-                figures["elbo"] = draw.elbo
+                figures |= {"kl": draw.kl, "elbo": draw.elbo}
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + value.mean(0).sum().item()
             rows += len(batch.x)

@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 from vaekit.distributions.chain import levels
 from vaekit.distributions.divergence import divergence
 from vaekit.errors import UserError
+from vaekit.networks.concatenate import side_by_side
 
 
 class Latent(NamedTuple):
@@ -49,6 +50,11 @@ class Draw(NamedTuple):
     log_px: Tensor
     penalty: Tensor | float = 0.0
     log_branch: Tensor | None = None
+
+    @property
+    def z(self) -> Tensor:
+        """All latents side by side, ``(samples, [branches,] batch, units)``."""
+        return beside({name: latent.value for name, latent in self.latents.items()})
 
     @property
     def has_density(self) -> bool:
@@ -167,6 +173,19 @@ def _evaluate(p: Distribution, q: Distribution, z: Tensor, analytic_holds: bool)
     return Latent(z, log_pz, log_qz, kl.expand(shape), expanded)
 
 
-def bare(values: dict[str, Tensor]) -> Tensor | dict[str, Tensor]:
+Latents = Tensor | dict[str, Tensor]
+
+
+def bare(values: dict[str, Tensor]) -> Latents:
     """A single latent by itself, several as a dict: what a likelihood is given."""
     return next(iter(values.values())) if len(values) == 1 else values
+
+
+def named(values: Latents) -> dict[str, Tensor]:
+    """The latents by name; a single one is called ``z``."""
+    return values if isinstance(values, dict) else {"z": values}
+
+
+def beside(values: Latents) -> Tensor:
+    """All latents on one last axis, ``(*leading, units)``."""
+    return side_by_side(list(named(values).values()))

@@ -88,9 +88,14 @@ class M2(nn.Module):
         """p(x|y, z) for {"y": one-hot, "z": …}."""
         return self.likelihood(z["z"], z["y"])
 
-    def generate(self, count: int, condition: Tensor | None = None) -> Distribution:
-        """p(x|y, z), the classes in turn: rows 0, 1, 2 … show the classes 0, 1, 2 …"""
+    def sample_latents(self, count: int, condition: Tensor | None = None) -> dict[str, Tensor]:
+        """Draws of z, and the classes in turn: rows 0, 1, 2 … are of the classes 0, 1, 2 …"""
         with torch.no_grad():
             z = self.prior().sample(torch.Size([count]))
-            y = one_hot(torch.arange(count, device=z.device) % self.num_classes, self.num_classes).to(z.dtype)
-            return self.likelihood(z, y)
+        y = one_hot(torch.arange(count, device=z.device) % self.num_classes, self.num_classes).to(z.dtype)
+        return {"y": y, "z": z}
+
+    def generate(self, count: int, condition: Tensor | None = None) -> Distribution:
+        """p(x|y, z) for :meth:`sample_latents`, batch shape ``(count,)``."""
+        with torch.no_grad():
+            return self.decode(self.sample_latents(count))

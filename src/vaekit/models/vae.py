@@ -10,7 +10,8 @@ from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.distributions.chain import levels
 from vaekit.distributions.masked import log_prob
-from vaekit.models.draw import Draw, bare, draw_latents
+from vaekit.errors import UserError
+from vaekit.models.draw import Draw, bare, draw_latents, named
 
 
 @part("model/vae", paper="Kingma & Welling 2013; Rezende et al. 2014")
@@ -65,10 +66,24 @@ class VAE(nn.Module):
             z = bare({name: z[name] for name in levels(self.prior(condition))})
         return self.likelihood(z, condition)
 
-    def generate(self, count: int, condition: Tensor | None = None) -> Distribution:
-        """p(x|z) for ``count`` latents from the prior, batch shape ``(count,)``; take its ``mean`` or ``sample()``."""
+    def sample_latents(self, count: int, condition: Tensor | None = None) -> dict[str, Tensor]:
+        """``count`` draws from the prior, by name.
+
+        Raises:
+            UserError: if there is a condition and it has not ``count`` rows.
+        """
+        if condition is not None and len(condition) != count:
+            raise UserError(f"{count} draws were asked for, and {len(condition)} conditions were given.")
         with torch.no_grad():
             prior = self.prior(condition)
             # A prior that looks at the condition already has a row for each.
-            z = prior.sample(torch.Size() if prior.batch_shape else torch.Size([count]))
-            return self.decode(z, condition)
+            return named(prior.sample(torch.Size() if prior.batch_shape else torch.Size([count])))
+
+    def generate(self, count: int, condition: Tensor | None = None) -> Distribution:
+        """p(x|z) for ``count`` latents from the prior, batch shape ``(count,)``; take its ``mean`` or ``sample()``.
+
+        Raises:
+            UserError: if there is a condition and it has not ``count`` rows.
+        """
+        with torch.no_grad():
+            return self.decode(bare(self.sample_latents(count, condition)), condition)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.config import part
-from vaekit.networks.network import FlatHead, Shape, activation_of, initialize, over_leading, size
+from vaekit.networks.network import FlatHead, Shape, activation_of, initialize, needed, over_leading, size
 
 
 def halvings(length: int, times: int) -> list[int]:
@@ -58,8 +58,8 @@ class ConvolutionalEncoder(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = over_leading(self.layers[0], x, 3)
-        if condition is not None and self.first_condition is not None:
-            h = h + self.first_condition(condition)[..., None, None]
+        if condition is not None:
+            h = h + needed(self.first_condition)(condition)[..., None, None]
         h = self.activation(h)
         for layer in self.layers[1:]:
             h = self.activation(over_leading(layer, h, 3))
@@ -136,8 +136,8 @@ class ConvolutionalDecoder(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = over_leading(self.first, x, self.event_dims)
-        if condition is not None and self.first_condition is not None:
-            h = h + self.first_condition(condition)[..., None, None]
+        if condition is not None:
+            h = h + needed(self.first_condition)(condition)[..., None, None]
         h = self.activation(h)
         for layer in self.layers:
             h = self.activation(over_leading(layer, h, 3))

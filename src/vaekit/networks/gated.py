@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.config import part
-from vaekit.networks.network import FlatHead, Shape, dimensions, initialize, size
+from vaekit.networks.network import FlatHead, Shape, dimensions, initialize, needed, size
 
 
 @part("network/gated-mlp", paper="Dauphin et al. 2017; Tomczak & Welling 2018, section 5")
@@ -45,8 +45,8 @@ class GatedMLP(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = self.layers[0](x.flatten(-self.event_dims))
-        if condition is not None and self.first_condition is not None:
-            h = h + self.first_condition(condition)
+        if condition is not None:
+            h = h + needed(self.first_condition)(condition)
         h = _gate(h)
         for layer in self.layers[1:]:
             h = _gate(layer(h))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.config import part
-from vaekit.networks.network import FlatHead, Shape, dimensions, size
+from vaekit.networks.network import FlatHead, Shape, dimensions, needed, size
 
 
 @part("network/linear")
@@ -30,8 +30,9 @@ class Affine(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         flat = x.flatten(-self.event_dims)
-        if condition is None or not self.condition_dim:
+        if condition is None:
             return flat
+        needed(self if self.condition_dim else None)
         leading = torch.broadcast_shapes(flat.shape[:-1], condition.shape[:-1])
         return torch.cat([flat.expand(*leading, -1), condition.expand(*leading, -1)], dim=-1)
 

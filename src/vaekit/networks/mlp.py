@@ -7,7 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from vaekit.config import part
-from vaekit.networks.network import FlatHead, Shape, activation_of, dimensions, initialize, size
+from vaekit.networks.network import FlatHead, Shape, activation_of, dimensions, initialize, needed, size
 
 
 @part("network/mlp")
@@ -48,8 +48,8 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = self.first(x.flatten(-self.event_dims))
-        if condition is not None and self.first_condition is not None:
-            h = h + self.first_condition(condition)
+        if condition is not None:
+            h = h + needed(self.first_condition)(condition)
         h = self.activation(h)
         for layer in self.rest:
             h = self.activation(layer(h))

@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vaekit.errors import UserError
+
 Shape = int | tuple[int, ...]
 
 
@@ -44,6 +46,17 @@ def activation_of(name: str) -> Callable[[Tensor], Tensor]:
     if name not in ACTIVATIONS:
         raise ValueError(f"the activation must be one of {', '.join(ACTIVATIONS)}, got '{name}'")
     return ACTIVATIONS[name]
+
+
+def needed(first_condition: nn.Module | None) -> nn.Module:
+    """The layer for the condition.
+
+    Raises:
+        UserError: if there is none: a condition must not be dropped in silence.
+    """
+    if first_condition is None:
+        raise UserError("a network without a condition (condition_dim=0) was given one.")
+    return first_condition
 
 
 def size(shape: Shape) -> int:

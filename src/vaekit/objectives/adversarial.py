@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from torch.nn.functional import logsigmoid
 
 from vaekit.config import part
 from vaekit.data.batch import Batch
+from vaekit.models.draw import beside
+from vaekit.networks.mlp import MLP
 from vaekit.objectives.objective import Objective, Player, Value
 from vaekit.schedules import Step
 
@@ -20,17 +23,18 @@ class Adversarial(nn.Module, Objective):
 
     Two players. ``autoencoder`` (all of the model) reconstructs and fools the critic; ``critic``
     maximises log D(z′) + log(1 − D(z)) with z′ ~ p(z), z ~ q(z|x). It matches the aggregate of q to
-    the prior and gives no bound on log p(x).
+    the prior and gives no bound on log p(x). Several latents are judged side by side.
 
     Args:
-        critic: network from z to features.
+        latent_dim: length of all latents together.
         weight: w, in nats.
+        hidden: widths of the critic.
     """
 
-    def __init__(self, critic: nn.Module, weight: float = 1.0) -> None:
+    def __init__(self, latent_dim: int, weight: float = 10.0, hidden: tuple[int, ...] = (128, 128)) -> None:
         super().__init__()
-        self.critic = critic
-        self.head = critic.head((1,))  # type: ignore[operator]
+        self.critic = MLP(latent_dim, hidden, activation="leaky-relu")
+        self.head = self.critic.head((1,))
         self.weight = weight
 
     def players(self, model: nn.Module) -> dict[str, Player]:
@@ -39,21 +43,25 @@ class Adversarial(nn.Module, Objective):
             "critic": Player(list(self.parameters()), self.discriminate),
         }
 
+    def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
+        """No figure of the validation split knows how well the codes match the prior: the last epoch is kept."""
+        return None
+
     def logit(self, z: Tensor) -> Tensor:
         """The critic's log-odds that z came from the prior, shape of z without its last axis."""
         return self.head(self.critic(z)).squeeze(-1)
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch)
-        log_px = draw.log_px.mean(0)
-        fooled = logsigmoid(self.logit(draw.latents["z"].value)).mean(0)
+        log_px = draw.expect(draw.log_px).mean(0)
+        fooled = draw.expect(logsigmoid(self.logit(draw.z))).mean(0)
         return Value(log_px + self.weight * fooled - draw.penalty, {"log_px": log_px, "log_fooled": fooled})
 
     def discriminate(self, model: Any, batch: Batch, step: Step) -> Value:
         """The critic's own value: log D(z′) + log(1 − D(z))."""
         with torch.no_grad():
-            z = model.encode(batch.x, batch.condition).rsample()
-            from_prior = model.prior(batch.condition).sample(torch.Size([len(z)]))
+            z = beside(model.encode(batch.x, batch.condition).sample())
+            from_prior = beside(model.sample_latents(len(batch.x), batch.condition))
         real, fake = self.logit(from_prior), self.logit(z)
         accuracy = 0.5 * ((real > 0).to(z.dtype) + (fake <= 0).to(z.dtype))
         return Value(logsigmoid(real) + logsigmoid(-fake), {"critic_accuracy": accuracy})

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import nn
 
 from vaekit.config import part
 from vaekit.data.batch import Batch
-from vaekit.objectives.objective import Objective, Value
+from vaekit.objectives.objective import Objective, Player, Value
 from vaekit.schedules import Step
 
 
@@ -35,3 +37,17 @@ class Classified(Objective):
         log_qy = torch.where(observed, log_qy, torch.zeros_like(log_qy))
         mean = log_qy.sum() / observed.sum().clamp_min(1)
         return Value(value.objective + self.alpha * log_qy, value.terms | {"log_qy": mean})
+
+    def players(self, model: nn.Module) -> dict[str, Player]:
+        players = self.objective.players(model)
+        # The player who climbs the objective climbs this value now; any other stays as it is.
+        return {
+            name: player._replace(value=self) if player.value is self.objective else player
+            for name, player in players.items()
+        }
+
+    def networks(self) -> tuple[nn.Module, ...]:
+        return self.objective.networks()
+
+    def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
+        return self.objective.watch(figures, last)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.objectives.objective import Objective, Value
-from vaekit.schedules import Schedule, Step, at
+from vaekit.schedules import Schedule, Step, at, at_least
 
 
 @part("objective/elbo", paper="Kingma & Welling 2013; β: Higgins et al. 2017")
@@ -27,9 +28,16 @@ class ELBO(Objective):
     beta: float | Schedule = 1.0
     samples: int = 1
 
+    def __post_init__(self) -> None:
+        at_least("beta", self.beta, 0)
+        at_least("samples", self.samples, 1)
+
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
         log_px = draw.expect(draw.log_px).mean(0)
         kl = draw.kl.mean(0)
         value = log_px - at(self.beta, step) * kl - draw.penalty
         return Value(value, {"log_px": log_px, "kl": kl})
+
+    def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
+        return figures["log_px"] - at(self.beta, last) * figures.get("kl", 0.0)

@@ -12,7 +12,7 @@ from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.models.draw import Draw, Latent
 from vaekit.objectives.objective import Objective, Value
-from vaekit.schedules import Step
+from vaekit.schedules import Step, at_least
 
 
 @part("objective/free-bits", paper="Kingma et al. 2016, appendix C.8")
@@ -30,6 +30,10 @@ class FreeBits(Objective):
 
     nats: float = 0.1
     samples: int = 1
+
+    def __post_init__(self) -> None:
+        at_least("nats", self.nats, 0)
+        at_least("samples", self.samples, 1)
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)

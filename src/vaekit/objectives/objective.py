@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -27,10 +27,18 @@ class Player(NamedTuple):
     """A group of parameters and the value they climb. The loop steps players one after the other.
 
     Gradients of a player's value reach its own parameters and no others: the loop sees to it.
+
+    Attributes:
+        parameters: what it moves.
+        value: what it climbs.
+        learning_rate: factor on the learning rate of the phase.
+        options: of its optimiser, such as ``betas``, beside those of the settings.
     """
 
     parameters: Sequence[nn.Parameter]
     value: Callable[[Any, Batch, Step], Value]
+    learning_rate: float = 1.0
+    options: Mapping[str, Any] = {}
 
 
 class Objective:
@@ -49,3 +57,17 @@ class Objective:
     def players(self, model: nn.Module) -> dict[str, Player]:
         """The players, by name, in the order in which they move."""
         return {"model": Player(list(model.parameters()), self)}
+
+    def networks(self) -> tuple[nn.Module, ...]:
+        """Networks of the objective's own: moved to the device and kept in the state, but no part of the model."""
+        return (self,) if isinstance(self, nn.Module) else ()
+
+    def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
+        """The figure by which epochs are compared, higher is better; ``None`` if none would do and the last is kept.
+
+        Args:
+            figures: means over the validation split in nats: ``log_px`` and, where there is a density,
+                ``kl`` and ``elbo``.
+            last: the last step of the phase, for schedules: an epoch is judged by the goal, not by the warm-up.
+        """
+        return figures.get("elbo", figures["log_px"])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+
+from vaekit.plots.figure import BLUE, GREEN, GREY, RED, panels
 
 
 def curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
@@ -15,9 +16,7 @@ def curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
     Args:
         metrics: the records of ``metrics.jsonl``.
     """
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = panels(2)
     epochs = [record["epoch"] for record in metrics]
 
     def draw(axes: Any, key: str, label: str, sign: float = 1.0, **style: Any) -> None:
@@ -25,15 +24,13 @@ def curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
         if any(value is not None for value in values):
             axes.plot(epochs, [None if v is None else sign * v for v in values], label=label, **style)
 
-    draw(left, "train_model_objective", "training objective", color="#9aa5b1")
-    draw(left, "validation_elbo", "validation ELBO", color="#1f6feb")
+    draw(left, "train_model_objective", "training objective", color=GREY)
+    draw(left, "validation_elbo", "validation ELBO", color=BLUE)
     left.set(xlabel="epoch", ylabel="nats per example", title="bound (higher is better)")
-    draw(right, "validation_log_px", "log p(x|z)", color="#d1495b")
-    draw(right, "validation_kl", "−KL", sign=-1.0, color="#2a9d8f")
+    draw(right, "validation_log_px", "log p(x|z)", color=RED)
+    draw(right, "validation_kl", "−KL", sign=-1.0, color=GREEN)
     right.set(xlabel="epoch", title="its two terms, validation")
     for axes in (left, right):
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
         if axes.lines:
             axes.legend(frameon=False)
     return figure

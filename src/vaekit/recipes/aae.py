@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from vaekit.data.dataset import Dataset
 from vaekit.models.vae import VAE
-from vaekit.networks import MLP
 from vaekit.objectives import Adversarial
-from vaekit.recipes.compose import make_decoder, make_encoder, make_likelihood, make_part
+from vaekit.recipes.compose import make_decoder, make_encoder, make_likelihood, make_part, surroundings
 from vaekit.recipes.recipe import Plan, recipe
 from vaekit.schedules import Schedule
-from vaekit.training.fit import Phase
+from vaekit.training.settings import Phase
 
 
 @recipe(
@@ -29,17 +28,15 @@ def aae(
     epochs: int,
     learning_rate: float | Schedule = 1e-3,
 ) -> Plan:
-    """A deterministic encoder and a critic with two hidden layers as wide as 16 times the latent."""
+    """A deterministic encoder and a critic with two hidden layers."""
     q = make_part("posterior", posterior, network=make_encoder(data, network), latent_dim=latent_dim)
     model = VAE(
-        prior=make_part("prior", prior, latent_dim=latent_dim, posterior=q),
+        prior=make_part("prior", prior, **surroundings(data, latent_dim, posterior=q)),
         posterior=q,
         likelihood=make_likelihood(data, likelihood, make_decoder(data, network, latent_dim)),
     )
-    width = max(64, 16 * latent_dim)
-    critic = MLP(latent_dim, hidden=(width, width), activation="leaky-relu")
     return Plan(
         model,
-        (Phase(Adversarial(critic, weight), epochs, learning_rate),),
+        (Phase(Adversarial(latent_dim, weight), epochs, learning_rate),),
         data,
     )

@@ -53,8 +53,23 @@ def _make_network(text: str, direction: str, **context: Any) -> nn.Module:
     return build("network", directed if directed in known else name, context, None, options)
 
 
+def surroundings(data: Dataset, latent_dim: int, **more: Any) -> dict[str, Any]:
+    """What parts may ask for by name: the length of their latent, the shape of the data, its condition and classes."""
+    return {
+        "latent_dim": latent_dim,
+        "shape": data.shape,
+        "condition_dim": data.condition_dim,
+        "num_classes": data.num_classes,
+    } | more
+
+
 def make_encoder(data: Dataset, text: str | None, condition_dim: int = 0) -> nn.Module:
     """A network from an example to features; counts enter by their logarithm.
+
+    Args:
+        data: what is encoded; its own condition is taken into account.
+        text: the network in the small form, or ``None`` for the one that fits the data.
+        condition_dim: length of what else it is conditioned on.
 
     Raises:
         UserError: if the network does not fit the shape of the data.
@@ -66,13 +81,14 @@ def make_encoder(data: Dataset, text: str | None, condition_dim: int = 0) -> nn.
             f"a convolutional network needs images (channels, height, width); {data.name} has shape {shape}.",
             hint="use --network mlp.",
         )
-    network = _make_network(text, "encoder", in_shape=shape, condition_dim=condition_dim)
+    network = _make_network(text, "encoder", in_shape=shape, condition_dim=condition_dim + data.condition_dim)
     return LogInput(network) if isinstance(data.kind, Counts) else network
 
 
 def make_decoder(data: Dataset, text: str | None, in_shape: int | tuple[int, ...], condition_dim: int = 0) -> nn.Module:
-    """A network from latents to features."""
+    """A network from latents to features; arguments as of :func:`make_encoder`."""
     text = text or default_network(data)
+    condition_dim += data.condition_dim
     return _make_network(text, "decoder", in_shape=in_shape, image_shape=data.shape, condition_dim=condition_dim)
 
 

@@ -14,10 +14,11 @@ from vaekit.recipes.compose import (
     make_encoder,
     make_likelihood,
     make_part,
+    surroundings,
 )
 from vaekit.recipes.recipe import Plan, recipe
 from vaekit.schedules import Schedule
-from vaekit.training.fit import Phase
+from vaekit.training.settings import Phase
 
 
 @recipe(
@@ -41,10 +42,10 @@ def hvae(
     top = Diagonal(make_encoder(data, network), dim)
     posterior = ChainPosterior({"z2": top, "z1": Diagonal(make_encoder(data, network, condition_dim=dim), dim)})
     conditional = Diagonal(make_decoder(data, _flat(network), dim), dim)
-    levels = {"z2": make_part("prior", prior, latent_dim=dim, posterior=top), "z1": conditional}
+    levels = {"z2": make_part("prior", prior, **surroundings(data, dim, posterior=top)), "z1": conditional}
     decoder = Concatenate(make_decoder(data, network, 2 * dim))
     model = VAE(ChainPrior(levels), posterior, make_likelihood(data, likelihood, decoder))
-    goal = make_part("objective", objective, latent_dim=dim, shape=data.shape)
+    goal = make_part("objective", objective, **surroundings(data, 2 * dim))
     return Plan(model, (Phase(goal, epochs, learning_rate),), data)
 
 

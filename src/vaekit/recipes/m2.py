@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from vaekit.data.dataset import Dataset
+from vaekit.errors import UserError
 from vaekit.models.m2 import M2
 from vaekit.objectives import ELBO, Classified
 from vaekit.posteriors import Diagonal
@@ -10,7 +11,7 @@ from vaekit.priors import StandardNormal
 from vaekit.recipes.compose import default_latent_dim, make_decoder, make_encoder, make_likelihood
 from vaekit.recipes.recipe import Plan, recipe
 from vaekit.schedules import Schedule
-from vaekit.training.fit import Phase
+from vaekit.training.settings import Phase
 
 
 @recipe(
@@ -30,6 +31,8 @@ def m2(
     learning_rate: float | Schedule = 1e-3,
 ) -> Plan:
     """``num_labelled`` training labels stay, evenly over the classes; their rows make up a fifth of an epoch."""
+    if data.condition_dim:
+        raise UserError("the recipe 'm2' infers the label itself; leave condition= out.")
     dim = default_latent_dim(data) if latent_dim is None else latent_dim
     partly = data.with_labels(num_labelled, share=0.2)
     classes = data.num_classes

@@ -11,7 +11,7 @@ from torch import nn
 
 from vaekit.data.dataset import Dataset
 from vaekit.errors import UserError, unknown
-from vaekit.training.fit import Phase
+from vaekit.training.settings import Phase
 
 
 class Plan(NamedTuple):

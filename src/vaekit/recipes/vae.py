@@ -11,10 +11,11 @@ from vaekit.recipes.compose import (
     make_encoder,
     make_likelihood,
     make_part,
+    surroundings,
 )
 from vaekit.recipes.recipe import Plan, recipe
 from vaekit.schedules import Schedule
-from vaekit.training.fit import Phase
+from vaekit.training.settings import Phase
 
 
 @recipe(
@@ -41,9 +42,9 @@ def vae(
     encoder = make_encoder(data, network)
     q = make_part("posterior", posterior, network=encoder, latent_dim=latent_dim)
     model = VAE(
-        prior=make_part("prior", prior, latent_dim=latent_dim, posterior=q, shape=data.shape),
+        prior=make_part("prior", prior, **surroundings(data, latent_dim, posterior=q)),
         posterior=q,
         likelihood=make_likelihood(data, likelihood, make_decoder(data, network, latent_dim)),
     )
-    goal = make_part("objective", objective, latent_dim=latent_dim, shape=data.shape)
+    goal = make_part("objective", objective, **surroundings(data, latent_dim))
     return Plan(model, (Phase(goal, epochs, learning_rate),), data)

@@ -12,7 +12,7 @@ from vaekit.priors import AutoregressiveCodes
 from vaekit.recipes.compose import make_likelihood, make_part
 from vaekit.recipes.recipe import Plan, recipe
 from vaekit.schedules import Schedule
-from vaekit.training.fit import Phase
+from vaekit.training.settings import Phase
 
 
 @recipe(
@@ -38,16 +38,17 @@ def vq_vae(
     if len(shape) != 3:
         raise UserError(f"the recipe 'vq-vae' needs images (channels, height, width); {data.name} has shape {shape}.")
     image = (shape[0], shape[1], shape[2])
-    encoder = ConvolutionalEncoder(image, channels)
+    encoder = ConvolutionalEncoder(image, channels, condition_dim=data.condition_dim)
     grid = encoder.feature_shape[1:]
     book = make_part("codebook", codebook, num_codes=num_codes, code_dim=code_dim)
-    decoder = ConvolutionalDecoder((code_dim, *grid), image, channels)
+    decoder = ConvolutionalDecoder((code_dim, *grid), image, channels, condition_dim=data.condition_dim)
     model = VAE(
         prior=AutoregressiveCodes(book, grid),
         posterior=Quantized(encoder, book, grid, commitment),
         likelihood=make_likelihood(data, likelihood, decoder),
     )
-    first = Phase(ELBO(), epochs, learning_rate, train=("posterior", "likelihood"))
+    # β = 0: the prior is not trained yet, and epochs are compared by what is being trained.
+    first = Phase(ELBO(beta=0.0), epochs, learning_rate, train=("posterior", "likelihood"))
     prior_epochs = epochs if prior_epochs is None else prior_epochs
     # The prior shares the code book, which is the posterior's.
     second = Phase(ELBO(), prior_epochs, learning_rate, train=("prior",), rest=("posterior",))

@@ -1,4 +1,4 @@
-"""Checks work on copies in float64, so that a part comes out of them as it went in."""
+"""Checks work on copies on the CPU in float64, so that a part comes out of them as it went in."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ T = TypeVar("T")
 def precise(value: T) -> T:
     """A part copied into float64 and evaluation mode; tensors, alone or in a tuple or dict, in float64."""
     if isinstance(value, nn.Module):
-        return copy.deepcopy(value).double().eval()
+        return copy.deepcopy(value).cpu().double().eval()
     if isinstance(value, Tensor):
-        return value.detach().double() if value.is_floating_point() else value  # type: ignore[return-value]
+        return value.detach().cpu().double() if value.is_floating_point() else value.cpu()  # type: ignore[return-value]
     if isinstance(value, dict):
         return {key: precise(item) for key, item in value.items()}  # type: ignore[return-value]
     if isinstance(value, tuple) and hasattr(value, "_fields"):

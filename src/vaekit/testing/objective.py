@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -47,7 +48,9 @@ def check_objective(
     Raises:
         AssertionError: saying which law is broken and by how much.
     """
-    objective, model, batch = precise(objective), precise(model), precise(batch)
+    objective, model, batch = copy.deepcopy(objective), precise(model), precise(batch)
+    for network in objective.networks():
+        network.cpu().double().eval()
     name = f"the objective {type(objective).__name__}"
     rows = len(batch.x)
     value = _value(objective, model, batch, step)
@@ -56,17 +59,19 @@ def check_objective(
     assert_same(_value(objective, model, batch, step).objective, value.objective, f"{name} with the same noise")
     players = objective.players(model)
     assert players, f"{name} has no player"
-    inside = [*model.parameters(), *(objective.parameters() if isinstance(objective, nn.Module) else [])]
+    inside = [*model.parameters(), *(own for network in objective.networks() for own in network.parameters())]
     known = {id(parameter) for parameter in inside}
     owned: dict[int, str] = {}
-    for player, (parameters, function) in players.items():
+    for name_of_player, player in players.items():
+        parameters = list(player.parameters)
         for parameter in parameters:
-            assert id(parameter) in known, f"{name}: the player {player} owns what is not of the model nor objective"
-            assert id(parameter) not in owned, f"{name}: {player} and {owned[id(parameter)]} own the same parameter"
-            owned[id(parameter)] = player
-        _check_value(_value(function, model, batch, step), rows, f"{name}, player {player}")
+            assert id(parameter) in known, f"{name}: {name_of_player} owns what is not of the model nor objective"
+            assert id(parameter) not in owned, f"{name}: {name_of_player} and {owned[id(parameter)]} own the same"
+            owned[id(parameter)] = name_of_player
+        _check_value(_value(player.value, model, batch, step), rows, f"{name}, player {name_of_player}")
         if parameters:
-            _check_player(function, list(parameters), model, batch, step, f"{name}, player {player}", differentiable)
+            whose = f"{name}, player {name_of_player}"
+            _check_player(player.value, parameters, model, batch, step, whose, differentiable)
     likelihood = getattr(model, "likelihood", None)
     if getattr(likelihood, "discrete", False):
         with seeded(), torch.no_grad():

@@ -37,14 +37,21 @@ def check_rebuilds(part: Any, call: Callable[[Any], Any]) -> Any:
         raise AssertionError(f"{type(part).__name__} cannot be written as JSON: {error}") from error
     rebuilt = from_document(json.loads(text))
     assert json.dumps(to_document(rebuilt)) == text, f"{type(part).__name__} writes another document once rebuilt"
-    if isinstance(part, nn.Module):
-        _carry_over(part, rebuilt)
+    for ours, theirs in zip(_modules_of(part), _modules_of(rebuilt), strict=True):
+        _carry_over(ours, theirs)
     with seeded(0):
         before = call(part)
     with seeded(0):
         after = call(rebuilt)
     _compare(after, before, f"{type(part).__name__} rebuilt")
     return rebuilt
+
+
+def _modules_of(part: Any) -> tuple[nn.Module, ...]:
+    """What has tensors: the part itself, or the networks of an objective that is a value."""
+    if isinstance(part, nn.Module):
+        return (part,)
+    return part.networks() if hasattr(part, "networks") else ()
 
 
 def _carry_over(part: nn.Module, rebuilt: nn.Module) -> None:

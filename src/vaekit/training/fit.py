@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
-import shutil
 import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,114 +16,28 @@ import torch
 from torch import Tensor, nn
 
 from vaekit import __version__
-from vaekit.config import part, to_document
+from vaekit.config import to_document
+from vaekit.data.batch import Batch
 from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader
 from vaekit.errors import Interrupted, TrainingFailed, UserError
+from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.likelihood import bound
 from vaekit.objectives import ELBO, Objective
 from vaekit.objectives.objective import Player
 from vaekit.schedules import Schedule, Step, at
-from vaekit.training.files import is_leftover, write_json, write_tensors
+from vaekit.training.device import choose_device
+from vaekit.training.files import write_tensors
+from vaekit.training.folder import clear_folder, fresh_folder, open_folder
 from vaekit.training.progress import Bar, say
-from vaekit.training.run import FORMAT, Run, read_config, read_metrics, rewrite_metrics
+from vaekit.training.run import FORMAT, Run, read_metrics, rewrite_metrics
+from vaekit.training.settings import OPTIMIZERS, Phase, Settings
 from vaekit.training.state import State
-from vaekit.training.watch import finite, gradient_norm, name_the_cause, put_back
+from vaekit.training.watch import buffers_of, finite, gradient_norm, name_the_cause, put_back
 
 SAVE_EVERY_SECONDS = 300
 MOST_SKIPPED_IN_A_ROW = 20
-
-
-@part("training/phase")
-@dataclass(frozen=True)
-class Phase:
-    """One stretch of training.
-
-    Args:
-        objective: what is maximised.
-        epochs: how long.
-        learning_rate: a number or a schedule over the phase.
-        train: names of the model's parts that move (``("prior",)``); all of it by default. What is in no
-            other part rests.
-        rest: names of parts that rest all the same, with whatever moving parts share with them (a prior
-            shares its code book with the posterior, say).
-
-    Raises:
-        ValueError: if a number is out of range.
-    """
-
-    objective: Objective
-    epochs: int = 10
-    learning_rate: float | Schedule = 1e-3
-    train: tuple[str, ...] = ()
-    rest: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        _whole("epochs", self.epochs, 1)
-        if not callable(self.learning_rate):
-            _number("learning_rate", self.learning_rate)
-
-
-@part("training/settings")
-@dataclass(frozen=True)
-class Settings:
-    """What holds for the whole training.
-
-    Args:
-        batch_size: rows in a batch.
-        seed: of the data order and of all noise.
-        optimizer: ``adam``, ``adamax``, ``adagrad``, ``rmsprop`` or ``sgd``.
-        weight_decay: of the optimiser.
-        clip_norm: largest norm of a player's gradient; 0 for no limit.
-        ema_decay: decay of a running average of the weights, which then is what is kept; 0 for none.
-        patience: stop after so many epochs without a better validation figure; 0 for never.
-        keep_best: keep the weights of the best validation figure rather than the last.
-        device: ``cpu``, ``cuda``, ``mps``, or ``auto`` for the best there is.
-
-    Raises:
-        ValueError: if a number is out of range or the optimiser is not known.
-    """
-
-    batch_size: int = 128
-    seed: int = 0
-    optimizer: str = "adam"
-    weight_decay: float = 0.0
-    clip_norm: float = 0.0
-    ema_decay: float = 0.0
-    patience: int = 0
-    keep_best: bool = True
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        _whole("batch_size", self.batch_size, 1)
-        _whole("seed", self.seed, 0)
-        _whole("patience", self.patience, 0)
-        _number("weight_decay", self.weight_decay)
-        _number("clip_norm", self.clip_norm)
-        _number("ema_decay", self.ema_decay, below=1)
-        if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got '{self.optimizer}'")
-
-
-def _whole(name: str, value: Any, least: int) -> None:
-    if type(value) is not int or not least <= value < 2**63:
-        raise ValueError(f"{name} must be a whole number from {least}, got {value!r}")
-
-
-def _number(name: str, value: Any, below: float = math.inf) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < below:
-        end = "" if below == math.inf else f" and less than {below}"
-        raise ValueError(f"{name} must be a number from 0{end}, got {value!r}")
-
-
-OPTIMIZERS: dict[str, Any] = {
-    # Fused: one kernel for all parameters, several times faster than a loop over them.
-    "adam": lambda parameters, **options: torch.optim.Adam(parameters, fused=True, **options),
-    "adamax": torch.optim.Adamax,
-    "adagrad": torch.optim.Adagrad,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": torch.optim.SGD,
-}
+WORDS = {"elbo": "validation elbo", "log_px": "log p(x|z)", "kl": "KL"}
 
 
 def fit(
@@ -176,6 +88,7 @@ def fit(
             "by_name": data.by_name,
             "kind": to_document(data.kind),
             "shape": list(data.shape),
+            "condition_dim": data.condition_dim,
             "fingerprint": data.fingerprint,
         },
         "model": to_document(model),
@@ -193,107 +106,6 @@ def fit(
             clear_folder(folder)
         raise
     return Run(folder, data)
-
-
-def fresh_folder(parent: Path, name: str) -> Path:
-    """``parent/name-N`` with the first N that is free."""
-    stem = Path(name.partition(":")[0]).stem
-    number = 1
-    while (parent / f"{stem}-{number}").exists():
-        number += 1
-    return parent / f"{stem}-{number}"
-
-
-def open_folder(folder: Path, config: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
-    """Make the run folder and write ``config.json``, or check that the one there asks for the same.
-
-    Raises:
-        UserError: if it is in use or differs.
-    """
-    path = folder / "config.json"
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file; a run folder is asked for.")
-    if overwrite and path.exists():
-        read_config(folder)  # only a run is ever removed
-        clear_folder(folder)
-    if path.exists() and resume:
-        _check_same(folder, read_config(folder), config)
-    elif folder.is_dir() and (strangers := [entry for entry in folder.iterdir() if not is_leftover(entry)]):
-        if resume or overwrite:
-            raise UserError(
-                f"{folder} is not a run folder: it has no config.json, and there is {strangers[0].name} in it."
-            )
-        raise UserError(
-            f"{folder} is not empty.", hint="--resume goes on with it, --overwrite starts again, --out names another."
-        )
-    try:
-        for leftover in (entry for entry in folder.rglob(".*.tmp") if is_leftover(entry)):
-            leftover.unlink()
-        write_json(path, config)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}.") from None
-
-
-def clear_folder(folder: Path) -> None:
-    """Remove what training writes, and the folder if nothing else is in it."""
-    for name in ("config.json", "metrics.jsonl", "model.safetensors"):
-        (folder / name).unlink(missing_ok=True)
-    shutil.rmtree(folder / "state", ignore_errors=True)
-    if folder.is_dir() and not any(folder.iterdir()):
-        folder.rmdir()
-
-
-def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """
-    Raises:
-        UserError: if something else than the number of epochs differs, saying what.
-    """
-    # As it will be read: tuples become lists.
-    now = json.loads(json.dumps(now))
-    if before["data"] != now["data"] and before["data"].get("name") == now["data"]["name"]:
-        raise UserError(f"the data {now['data']['name']} has changed since {folder} was trained; it cannot be resumed.")
-    for key in ("data", "model", "phases", "settings"):
-        for place, old, new in _differences(before[key], now[key], key):
-            if not place.endswith("/epochs") or key != "phases":
-                raise UserError(
-                    f"{folder} was started with {place} {old}, and not {new}; it cannot be resumed.",
-                    hint="resume with the options that it was started with, or leave them out.",
-                )
-
-
-def _differences(old: Any, new: Any, place: str) -> Iterator[tuple[str, str, str]]:
-    """Where two JSON values differ, and the values there; of a part with another name, the name alone."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        if old.get("part") != new.get("part"):
-            yield place, f"{old.get('part')}", f"{new.get('part')}"
-            return
-        for key in {**old, **new}:
-            yield from _differences(old.get(key), new.get(key), f"{place}/{key}")
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, (one, other) in enumerate(zip(old, new, strict=True)):
-            yield from _differences(one, other, f"{place}/{index}")
-    elif old != new:
-        yield place, _name(old), _name(new)
-
-
-def _name(value: Any) -> str:
-    return f"{value['part'] if isinstance(value, dict) and 'part' in value else value}"
-
-
-def choose_device(name: str) -> torch.device:
-    """The device of that name; ``auto`` is the best there is.
-
-    Raises:
-        UserError: if it is not there.
-    """
-    counts = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
-    if name == "auto":
-        return torch.device("cuda" if counts["cuda"] else "cpu")
-    kind, colon, index = name.partition(":")
-    if not (index.isdecimal() if colon else True) or int(index or 0) >= counts.get(kind, 0):
-        there = ", ".join(key for key, count in counts.items() if count)
-        raise UserError(f"the device '{name}' is not here; there are: {there}.")
-    return torch.device(name)
 
 
 class Training:
@@ -331,6 +143,10 @@ class Training:
         """Train until the end, from wherever the state is."""
         torch.manual_seed(self.settings.seed)
         saved = self.state.read_counters(self.state_path) if self.state_path.exists() else None
+        if saved is None:
+            first = self.batches.rows(self.batches.order(self.settings.seed, 0)[: self.settings.batch_size])
+            check_likelihood_fits(self.model, first)
+            self._begin_parts(first)
         counters = self.state.counters
         metrics = self.folder / "metrics.jsonl"
         rewrite_metrics(
@@ -347,13 +163,14 @@ class Training:
                     saved = None
                 while counters.epoch < phase.epochs and not self._patience_is_over():
                     self._epoch(phase, players, bar)
-                counters.phase, counters.epoch, counters.step, counters.waited = counters.phase + 1, 0, 0, 0
+                counters.phase, counters.epoch, counters.step = counters.phase + 1, 0, 0
+                self.state.begin_phase()
 
     def _begin(self, phase: Phase) -> dict[str, Player]:
         """The players of a phase, each with its optimiser."""
         objective = phase.objective
         device = next(self.model.parameters()).device
-        self.state.objective = objective.to(device) if isinstance(objective, nn.Module) else None
+        self.state.networks = tuple(network.to(device) for network in objective.networks())
         self._choose_parts(phase)
         still = {id(parameter) for module in self.resting for parameter in module.parameters()}
         moving = {id(parameter) for module in self.moving for parameter in module.parameters()}
@@ -361,17 +178,24 @@ class Training:
         still |= {id(parameter) for parameter in self.model.parameters()} - moving
         players = {}
         for name, player in objective.players(self.model).items():
-            parameters = [parameter for parameter in player.parameters if id(parameter) not in still]
+            parameters = [p for p in player.parameters if p.requires_grad and id(p) not in still]
             if parameters:
-                players[name] = Player(parameters, player.value)
+                players[name] = player._replace(parameters=parameters)
         if not players:
             raise UserError("nothing is left to train: the parts that are to move have no parameters.")
         make = OPTIMIZERS[self.settings.optimizer]
         self.state.optimizers = {
-            name: make(player.parameters, lr=0.0, weight_decay=self.settings.weight_decay)
+            name: make(player.parameters, lr=0.0, weight_decay=self.settings.weight_decay, **player.options)
             for name, player in players.items()
         }
         return players
+
+    def _begin_parts(self, batch: Batch) -> None:
+        """Let parts that start from data (pseudo-inputs, say) see some before the first step."""
+        with torch.no_grad():
+            for module in self.model.modules():
+                if hasattr(module, "begin"):
+                    module.begin(self.model, batch)
 
     def _choose_parts(self, phase: Phase) -> None:
         """Which parts of the model move in a phase, and which rest whatever they share."""
@@ -415,7 +239,7 @@ class Training:
         cause = ""
         for name, player in players.items():
             # What moves in a forward pass (a code book) must be put back if the step is not taken.
-            before = [(buffer, buffer.clone()) for buffer in self.model.buffers()]
+            before = buffers_of(self.model)
             value = player.value(self.model, batch, step)
             loss = -value.objective.mean()
             # Only into the player's own parameters: nobody else feels this value.
@@ -425,7 +249,7 @@ class Training:
             if torch.isfinite(loss + norm):
                 if self.settings.clip_norm:
                     nn.utils.clip_grads_with_norm_(player.parameters, self.settings.clip_norm, norm)
-                optimizer.param_groups[0]["lr"] = at(phase.learning_rate, step)
+                optimizer.param_groups[0]["lr"] = at(phase.learning_rate, step) * player.learning_rate
                 optimizer.step()
                 self._log(name, value.objective, value.terms, len(indices))
             else:
@@ -468,8 +292,9 @@ class Training:
         """Validate, remember the best, write the epoch's line, save."""
         state, counters = self.state, self.state.counters
         figures = bound(state.shown, self.validation, seed=self.settings.seed)
-        watched = "elbo" if "elbo" in figures else "log_px"
-        state.follow_figure(figures[watched], keep_best=self.settings.keep_best)
+        last = Step(phase.epochs * len(self.batches), phase.epochs, phase.epochs)
+        watched = phase.objective.watch(figures, last)
+        kept = state.follow_figure(watched, keep_best=self.settings.keep_best)
         counters.seconds += time.monotonic() - started
         means = {
             name: (total / state.sums[f"{name}/rows"]).item()
@@ -483,18 +308,21 @@ class Training:
             **{f"train_{name}": finite(value) for name, value in sorted(means.items())},
             **{f"validation_{name}": finite(value) for name, value in figures.items()},
             "learning_rate": at(phase.learning_rate, Step(counters.step, counters.epoch, phase.epochs)),
+            "watched": watched if watched is None else finite(watched),
+            "kept": kept,
             "skipped": counters.skipped,
             "seconds": round(counters.seconds, 3),
         }
         # In this order: a stop between two of them is undone by resuming from the state of the epoch before.
         with open(self.folder / "metrics.jsonl", "a") as file:
             file.write(json.dumps(record) + "\n")
-        write_tensors(self.folder / "model.safetensors", state.best)
+        if kept:
+            write_tensors(self.folder / "model.safetensors", state.best)
         state.save(self.state_path)
-        mark = " *" if counters.best_epoch == counters.epochs_total else ""
         self._say(
-            f"epoch {counters.epochs_total:>4}  validation {watched} {figures[watched]:10.3f} nats"
-            f"  (log p(x|z) {figures['log_px']:.2f}, KL {figures['kl']:.2f}){mark}"
+            f"epoch {counters.epochs_total:>4}  "
+            + "  ".join(f"{WORDS[name]} {figures[name]:.3f}" for name in WORDS if name in figures)
+            + ("  *" if kept else "")
         )
 
     def _patience_is_over(self) -> bool:

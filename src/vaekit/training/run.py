@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 import vaekit.registered  # noqa: F401 - so that the configuration can name them
 from vaekit import data as data_sets
@@ -51,7 +49,9 @@ class Run:
     @cached_property
     def model(self) -> Any:
         """The model with its trained weights, in evaluation mode."""
-        model: nn.Module = from_document(self.config["model"])
+        model = from_document(self.config["model"])
+        if not str(getattr(model, "part_name", "")).startswith("model/"):
+            raise UserError(f"{self.folder / 'config.json'} does not describe a model.")
         path = self.folder / "model.safetensors"
         tensors, _ = read_tensors(path)
         load_module_tensors(model, tensors, path)
@@ -87,10 +87,7 @@ class Run:
         metrics = self.metrics
         if not metrics:
             raise UserError(f"no epoch of {self.folder} is finished.")
-        watched = "validation_elbo" if "validation_elbo" in metrics[-1] else "validation_log_px"
-        keeps_best = self.config["settings"]["keep_best"]
-        figures = [-math.inf if record[watched] is None else record[watched] for record in metrics]
-        best = metrics[figures.index(max(figures))] if keeps_best else metrics[-1]
+        best = [record for record in metrics if record["kept"]][-1]
         last = {"epochs": metrics[-1]["epoch"], "seconds": metrics[-1]["seconds"], "skipped": metrics[-1]["skipped"]}
         return best | last
 

@@ -27,6 +27,7 @@ class Counters:
         waited: epochs of this phase since it last got better.
         epochs_total: epochs finished in all phases.
         skipped, skipped_in_a_row: steps not taken because something was not finite.
+        averaged: steps taken by the average of the weights.
         seconds: time spent so far, over all sessions.
     """
 
@@ -40,6 +41,7 @@ class Counters:
     epochs_total: int = 0
     skipped: int = 0
     skipped_in_a_row: int = 0
+    averaged: int = 0
     seconds: float = 0.0
 
 
@@ -55,7 +57,7 @@ class State:
         self.model = model
         self.ema_decay = ema_decay
         self.average = copy.deepcopy(model).requires_grad_(False) if ema_decay else None
-        self.objective: nn.Module | None = None
+        self.networks: tuple[nn.Module, ...] = ()
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
         self.sums: dict[str, Tensor] = {}
         self.best: dict[str, Tensor] = {}
@@ -71,23 +73,38 @@ class State:
         """Move the average a step towards the model."""
         if self.average is None:
             return
+        steps = self.counters.averaged = self.counters.averaged + 1
+        # A short memory at first, so that the weights from before training are soon forgotten.
+        decay = min(self.ema_decay, (1 + steps) / (10 + steps))
         for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
-            kept.lerp_(new, 1 - self.ema_decay)
+            kept.lerp_(new, 1 - decay)
         for kept, new in zip(self.average.buffers(), self.model.buffers(), strict=True):
             kept.copy_(new)
 
-    def follow_figure(self, figure: float, *, keep_best: bool) -> None:
-        """Take note of an epoch's validation figure, and remember the shown weights: the best, or the last.
+    def begin_phase(self) -> None:
+        """Figures of another goal are no measure for this one."""
+        self.counters.best, self.counters.waited = None, 0
 
-        A figure that is not a number is worse than any other.
+    def follow_figure(self, figure: float | None, *, keep_best: bool) -> bool:
+        """Take note of an epoch's validation figure and remember the shown weights: the best, or the last.
+
+        Args:
+            figure: higher is better; one that is not a number is worse than any other; ``None`` compares nothing.
+            keep_best: remember the best; else, and without a figure, the last.
+
+        Returns:
+            Whether these weights are now the ones remembered.
         """
-        better = self.counters.best is None or math.isnan(self.counters.best) or figure > self.counters.best
+        best = self.counters.best
+        better = figure is None or best is None or math.isnan(best) or figure > best
         self.counters.waited = 0 if better else self.counters.waited + 1
         if better:
             self.counters.best = figure
-        if better or not keep_best:
+        keep = better or not keep_best
+        if keep:
             self.counters.best_epoch = self.counters.epochs_total
             self.best = {name: tensor.detach().clone() for name, tensor in module_tensors(self.shown).items()}
+        return keep
 
     def add(self, name: str, value: Tensor) -> None:
         """Add to an epoch's running sums, on the device, without waiting for it."""
@@ -99,8 +116,8 @@ class State:
         groups = {"model": module_tensors(self.model), "best": self.best, "sums": self.sums}
         if self.average is not None:
             groups["average"] = module_tensors(self.average)
-        if self.objective is not None:
-            groups["objective"] = module_tensors(self.objective)
+        for index, network in enumerate(self.networks):
+            groups[f"objective/{index}"] = module_tensors(network)
         for player, optimizer in self.optimizers.items():
             parameters = optimizer.param_groups[0]["params"]
             groups[f"optimizer/{player}"] = {
@@ -139,8 +156,8 @@ class State:
         load_module_tensors(self.model, groups["model"], where)
         if self.average is not None:
             load_module_tensors(self.average, groups["average"], where)
-        if self.objective is not None:
-            load_module_tensors(self.objective, groups.get("objective", {}), where)
+        for index, network in enumerate(self.networks):
+            load_module_tensors(network, groups.get(f"objective/{index}", {}), where)
         device = next(self.model.parameters()).device
         self.best = {name: tensor.to(device) for name, tensor in groups.get("best", {}).items()}
         self.sums = {name: tensor.to(device) for name, tensor in groups.get("sums", {}).items()}

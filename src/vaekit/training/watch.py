@@ -61,10 +61,19 @@ def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
 
 
 @torch.no_grad()
-def put_back(before: Sequence[tuple[Tensor, Tensor]]) -> None:
-    """Give tensors the values that they had."""
-    for tensor, value in before:
-        tensor.copy_(value)
+def buffers_of(model: nn.Module) -> list[tuple[nn.Module, str, Tensor]]:
+    """Every buffer with its owner, its name there and a copy of its value."""
+    return [
+        (module, name, buffer.clone())
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
+
+
+def put_back(before: Sequence[tuple[nn.Module, str, Tensor]]) -> None:
+    """Give buffers the values that they had, whether they were written to or replaced."""
+    for module, name, value in before:
+        setattr(module, name, value.clone())
 
 
 def finite(value: float) -> float | None:

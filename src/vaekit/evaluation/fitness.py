@@ -1,0 +1,51 @@
+"""Does the likelihood fit the data? Asked of a batch before the first step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from vaekit.data.batch import Batch
+from vaekit.errors import UserError
+from vaekit.evaluation.likelihood import evaluating
+
+
+def check_likelihood_fits(model: Any, batch: Batch, seed: int = 0) -> None:
+    """
+    Raises:
+        UserError: if the examples have another shape than p(x|z), or values outside its support, where
+            log p(x|z) means nothing.
+    """
+    with evaluating(model, seed):
+        rows = 1 if batch.condition is None else len(batch.x)
+        p = model.generate(rows, batch.condition)
+        x = batch.x if batch.mask is None else torch.where(batch.mask, batch.x, p.sample())
+    if tuple(p.event_shape) != tuple(x.shape[1:]):
+        raise UserError(
+            f"the likelihood is over examples of shape {tuple(p.event_shape)}, the data has {tuple(x.shape[1:])}."
+        )
+    if not bool(p.support.check(x).all()):
+        name = getattr(model.likelihood, "part_name", type(model.likelihood).__name__).removeprefix("likelihood/")
+        raise UserError(
+            f"the likelihood '{name}' does not fit the data: it is for {_words(p.support)}, and the model sees "
+            f"{_described(x)}.",
+            hint="leave --likelihood out for the one that fits the data (vaekit list parts shows them all).",
+        )
+
+
+def _described(x: torch.Tensor) -> str:
+    whole = "whole numbers" if bool((x == x.round()).all()) else "numbers"
+    return f"{whole} from {x.min().item():g} to {x.max().item():g}"
+
+
+def _words(support: Any) -> str:
+    """A support as a person would say it."""
+    inner = getattr(support, "base_constraint", support)
+    words = {
+        "Boolean": "0 and 1",
+        "OneHot": "one-hot categories on the last axis",
+        "IntegerGreaterThan": "whole numbers from 0",
+        "Real": "real numbers",
+    }
+    return words.get(type(inner).__name__.lstrip("_"), str(inner))

@@ -1,0 +1,105 @@
+"""What a training is asked to do."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vaekit.config import part
+from vaekit.objectives import Objective
+from vaekit.schedules import Schedule
+
+
+@part("training/phase")
+@dataclass(frozen=True)
+class Phase:
+    """One stretch of training.
+
+    Args:
+        objective: what is maximised.
+        epochs: how long.
+        learning_rate: a number or a schedule over the phase.
+        train: names of the model's parts that move (``("prior",)``); all of it by default. What is in no
+            other part rests.
+        rest: names of parts that rest all the same, with whatever moving parts share with them (a prior
+            shares its code book with the posterior, say).
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    objective: Objective
+    epochs: int = 10
+    learning_rate: float | Schedule = 1e-3
+    train: tuple[str, ...] = ()
+    rest: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _whole("epochs", self.epochs, 1)
+        if not callable(self.learning_rate):
+            _number("learning_rate", self.learning_rate)
+
+
+@part("training/settings")
+@dataclass(frozen=True)
+class Settings:
+    """What holds for the whole training.
+
+    Args:
+        batch_size: rows in a batch.
+        seed: of the data order and of all noise.
+        optimizer: ``adam``, ``adamax``, ``adagrad``, ``rmsprop`` or ``sgd``.
+        weight_decay: of the optimiser.
+        clip_norm: largest norm of a player's gradient; 0 for no limit.
+        ema_decay: decay of a running average of the weights, which then is what is kept; 0 for none.
+        patience: stop after so many epochs without a better validation figure; 0 for never.
+        keep_best: keep the weights of the best validation figure rather than the last.
+        device: ``cpu``, ``cuda``, ``mps``, or ``auto`` for the best there is.
+
+    Raises:
+        ValueError: if a number is out of range or the optimiser is not known.
+    """
+
+    batch_size: int = 128
+    seed: int = 0
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    ema_decay: float = 0.0
+    patience: int = 0
+    keep_best: bool = True
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        _whole("batch_size", self.batch_size, 1)
+        _whole("seed", self.seed, 0)
+        _whole("patience", self.patience, 0)
+        _number("weight_decay", self.weight_decay)
+        _number("clip_norm", self.clip_norm)
+        _number("ema_decay", self.ema_decay, below=1)
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got '{self.optimizer}'")
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if type(value) is not int or not least <= value < 2**63:
+        raise ValueError(f"{name} must be a whole number from {least}, got {value!r}")
+
+
+def _number(name: str, value: Any, below: float = math.inf) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < below:
+        end = "" if below == math.inf else f" and less than {below}"
+        raise ValueError(f"{name} must be a number from 0{end}, got {value!r}")
+
+
+OPTIMIZERS: dict[str, Any] = {
+    # Fused: one kernel for all parameters, several times faster than a loop over them.
+    "adam": lambda parameters, **options: torch.optim.Adam(parameters, fused=True, **options),
+    "adamax": torch.optim.Adamax,
+    "adagrad": torch.optim.Adagrad,
+    "rmsprop": torch.optim.RMSprop,
+    "sgd": torch.optim.SGD,
+}
