@@ -235,7 +235,7 @@ def build(
     arguments = dict(zip(names, positional or [], strict=False)) | options
     arguments |= {key: context[key] for key in names if key in context and key not in arguments}
     for key, value in arguments.items():
-        if isinstance(value, int) and str(parameters[key].annotation).startswith("tuple[int, ..."):
+        if isinstance(value, int) and _spelled_out(parameters[key].annotation)[0].startswith("tuple[int, ..."):
             arguments[key] = (value,)
     missing = [key for key in names if key not in arguments and parameters[key].default is inspect.Parameter.empty]
     if missing and needs_python(known[name]):
@@ -273,7 +273,13 @@ def needs_python(cls: type) -> bool:
     """Whether a part must be given other parts that no recipe can guess, so that no command line makes it."""
     parameters = [p for name, p in inspect.signature(cls.__init__).parameters.items() if name != "self"]
     required = [p for p in parameters if p.default is inspect.Parameter.empty and p.name not in SURROUNDINGS]
-    return any(not set(str(p.annotation).split(" | ")) & _SIMPLE.keys() for p in required)
+    return any(not set(_spelled_out(p.annotation)) & _SIMPLE.keys() for p in required)
+
+
+def _spelled_out(annotation: Any) -> list[str]:
+    """The alternatives of an annotation by name, whether it is a string (postponed) or a type."""
+    text = annotation.__name__ if isinstance(annotation, type) and "[" not in str(annotation) else str(annotation)
+    return [word.rpartition(".")[2] if "[" not in word else word for word in text.split(" | ")]
 
 
 def _check_fits(what: str, value: Any, annotation: Any) -> None:
@@ -281,13 +287,14 @@ def _check_fits(what: str, value: Any, annotation: Any) -> None:
     Raises:
         UserError: if a value written by a user is not of the kind that its annotation names.
     """
-    wanted = str(annotation).split(" | ")
+    wanted = _spelled_out(annotation)
     simple = [word for word in wanted if word in _SIMPLE]
-    if not simple and not str(annotation).startswith("tuple"):
+    sizes = any(word.startswith("tuple[int") for word in wanted)
+    if not simple and not sizes:
         return
     fits = any(isinstance(value, _SIMPLE[word]) and not (isinstance(value, bool) and word != "bool") for word in simple)
     fits = fits or (value is None and "None" in wanted) or ("Schedule" in wanted and callable(value))
-    if str(annotation).startswith("tuple"):
+    if sizes:
         fits = fits or (isinstance(value, tuple) and all(isinstance(item, int) for item in value))
     if not fits:
         names = {"int": "a whole number", "float": "a number", "str": "a word", "bool": "true or false"}

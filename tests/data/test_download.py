@@ -101,12 +101,14 @@ class TestFolder:
     def test_layouts(self, toy: download.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
         path = tmp_path / "mine" / place
         path.parent.mkdir(parents=True)
-        path.write_bytes(gzip.compress(CONTENT) if place.endswith(".gz") else CONTENT)
+        path.write_bytes(gzip.compress(CONTENT, mtime=0) if place.endswith(".gz") else CONTENT)
         monkeypatch.setenv("VAEKIT_DATA", str(tmp_path / "mine"))
         assert download.fetch("toy", "images") == (CONTENT, str(path.parent))
         assert not cached(tmp_path).exists()  # what the user keeps is not copied
 
-    @pytest.mark.parametrize("wrong", [b"wrong", gzip.compress(b"wrong"), gzip.compress(CONTENT)[:-9], b""])
+    @pytest.mark.parametrize(
+        "wrong", [b"wrong", gzip.compress(b"wrong", mtime=0), gzip.compress(CONTENT, mtime=0)[:-9], b""]
+    )
     def test_a_damaged_file_is_named_and_skipped(
         self, toy: download.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         wrong: bytes,
@@ -135,7 +137,7 @@ class TestWeb:
         self, toy: download.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         server: Callable[[dict[str, bytes]], str],
     ) -> None:  # fmt: skip
-        files = {"images.gz": gzip.compress(CONTENT)}
+        files = {"images.gz": gzip.compress(CONTENT, mtime=0)}
         url = server(files)
         change(monkeypatch, toy, url=url)
         assert download.fetch("toy", "images") == (CONTENT, f"{url}images.gz")
@@ -148,7 +150,7 @@ class TestWeb:
         self, toy: download.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         server: Callable[[dict[str, bytes]], str],
     ) -> None:  # fmt: skip
-        url = server({"images.gz": gzip.compress(CONTENT + b"!")})
+        url = server({"images.gz": gzip.compress(CONTENT + b"!", mtime=0)})
         change(monkeypatch, toy, url=url)
         with pytest.raises(UserError) as caught:
             download.fetch("toy", "images")
@@ -162,7 +164,7 @@ class TestWeb:
     def test_a_missing_file_does_not_condemn_the_host(
         self, toy: download.Source, monkeypatch: pytest.MonkeyPatch, server: Callable[[dict[str, bytes]], str]
     ) -> None:
-        url = server({"labels.gz": gzip.compress(OTHER)})
+        url = server({"labels.gz": gzip.compress(OTHER, mtime=0)})
         change(monkeypatch, toy, url=url)
         with pytest.raises(UserError, match=f"{url}images.gz answered 404 Not Found"):
             download.fetch("toy", "images")
@@ -174,7 +176,7 @@ class TestWeb:
     ) -> None:  # fmt: skip
         download._store("toy", "images", CONTENT)
         cached(tmp_path).write_bytes(cached(tmp_path).read_bytes()[:-20])
-        change(monkeypatch, toy, url=server({"images.gz": gzip.compress(CONTENT)}))
+        change(monkeypatch, toy, url=server({"images.gz": gzip.compress(CONTENT, mtime=0)}))
         assert download.fetch("toy", "images")[0] == CONTENT
         assert capsys.readouterr().err.startswith(
             f"vaekit: {cached(tmp_path)} is damaged (its SHA-256 differs from the pinned one); getting it again\n"
@@ -198,14 +200,14 @@ class TestWeb:
     def test_a_dead_host_may_live_again(
         self, toy: download.Source, monkeypatch: pytest.MonkeyPatch, server: Callable[[dict[str, bytes]], str]
     ) -> None:
-        url = server({"images.gz": gzip.compress(CONTENT)})
+        url = server({"images.gz": gzip.compress(CONTENT, mtime=0)})
         change(monkeypatch, toy, url=url)
         download._DEAD[url.split("/")[2]] = ("down", time.monotonic() - download.RETRY_SECONDS - 1)
         assert download.fetch("toy", "images")[0] == CONTENT
 
     def test_no_more_is_unpacked_than_can_be_right(self, toy: download.Source, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(download, "LARGEST", 10)
-        assert download._checked("toy", "images", gzip.compress(CONTENT)) is None
+        assert download._checked("toy", "images", gzip.compress(CONTENT, mtime=0)) is None
 
 
 class TestPackage:
@@ -232,8 +234,8 @@ class TestPackage:
         pins = {"a-ubyte": pin(CONTENT), "b-ubyte": pin(OTHER)}
         change(monkeypatch, toy, sha256=pins, package=download._debian_fashion, package_name="Debian package")
         (tmp_path / "made").mkdir()
-        (tmp_path / "made" / "a-ubyte.gz").write_bytes(gzip.compress(CONTENT))
-        (tmp_path / "made" / "b-ubyte.gz").write_bytes(gzip.compress(b"not as pinned"))
+        (tmp_path / "made" / "a-ubyte.gz").write_bytes(gzip.compress(CONTENT, mtime=0))
+        (tmp_path / "made" / "b-ubyte.gz").write_bytes(gzip.compress(b"not as pinned", mtime=0))
         program(tmp_path, "apt-get", "touch dataset-fashion-mnist_1_all.deb")
         program(
             tmp_path,
@@ -284,7 +286,7 @@ class TestAll:
         server: Callable[[dict[str, bytes]], str],
     ) -> None:  # fmt: skip
         monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
-        change(monkeypatch, toy, url=server({"images.gz": gzip.compress(CONTENT)}))
+        change(monkeypatch, toy, url=server({"images.gz": gzip.compress(CONTENT, mtime=0)}))
         assert download.fetch("toy", "images")[0] == CONTENT
         assert "/dev/null/vaekit/toy/images.gz cannot be kept: Not a directory\n" in capsys.readouterr().err
 

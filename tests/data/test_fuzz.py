@@ -152,7 +152,7 @@ def test_csv_texts(cells: st.SearchStrategy[str], tmp_path: Path) -> None:
 
     check()
     assert not all(outcomes)
-    assert any(outcomes) == (cells is NUMERIC)
+    assert any(outcomes) or cells is CELLS
 
 
 @pytest.mark.parametrize("ending", ["csv", "tsv", "npy", "npz", "parquet"])

@@ -18,8 +18,9 @@ from torch import Tensor
 from training_cases import assert_same_run, local_part, metrics, small_digits, small_plan, train
 
 from vaekit import training
-from vaekit.data import Dataset, Split, as_dataset
+from vaekit.data import Dataset, Split
 from vaekit.data.batch import Batch
+from vaekit.data.kinds import Counts
 from vaekit.data.loader import Loader
 from vaekit.evaluation import bound, evaluate
 from vaekit.objectives import ELBO
@@ -137,7 +138,7 @@ class TestRows:
     def test_batches_of_a_mapped_file_keep_the_order_asked_for_and_repeats(self, tmp_path: Path) -> None:
         x = np.arange(60, dtype=np.float32).reshape(20, 3)
         np.save(tmp_path / "x.npy", x)
-        kind = as_dataset(x).kind
+        kind = Counts()
         asked = torch.tensor([7, 3, 19, 3, 0])
         for array in (x, np.load(tmp_path / "x.npy", mmap_mode="r")):
             assert np.array_equal(Loader(Split(array), kind).rows(asked).x.numpy(), x[asked])
@@ -260,9 +261,10 @@ class TestSteps:
         plan = small_plan(learning_rate=0.01)
         average = {name: w.detach().clone() for name, w in plan.model.named_parameters()}
         train(plan, tmp_path / "run", ema_decay=0.7, keep_best=False)
-        for weights in watched.weights:
+        for steps, weights in enumerate(watched.weights, start=1):
+            decay = min(0.7, (1 + steps) / (10 + steps))
             for name, value in weights.items():
-                average[name] = 0.7 * average[name] + 0.3 * value
+                average[name] = decay * average[name] + (1 - decay) * value
         kept = load_file(tmp_path / "run" / "model.safetensors")
         for name, value in average.items():
             torch.testing.assert_close(kept[name], value, rtol=1e-5, atol=1e-6)
@@ -284,7 +286,9 @@ class TestStopping:
     def figures(self, monkeypatch: pytest.MonkeyPatch) -> list[float]:
         given: list[float] = []
         left: Iterator[float] = iter(given)
-        monkeypatch.setattr(MODULE, "bound", lambda *_, **__: {"elbo": next(left), "log_px": 0.0, "kl": 0.0})
+        monkeypatch.setattr(
+            MODULE, "bound", lambda *_, **__: dict.fromkeys(("elbo", "log_px"), next(left)) | {"kl": 0.0}
+        )
         return given
 
     def at_epoch(self, watched: Watched, epoch: int) -> dict[str, Tensor]:
@@ -327,7 +331,9 @@ class TestStopping:
     ) -> None:
         figures += [math.nan, -5, math.nan, -4, -6]
         run = train(small_plan(epochs=5), tmp_path / "run", patience=3)
-        assert [line["validation_elbo"] for line in run.metrics] == [None, -5, None, -4, -6]
+        for name in ("watched", "validation_elbo"):
+            assert [line[name] for line in run.metrics] == [None, -5, None, -4, -6]
+        assert [line["kept"] for line in run.metrics] == [True, True, False, True, False]
         assert run.best["epoch"] == 4
         self.assert_kept(run.folder, watched, 4)
 

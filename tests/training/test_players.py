@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from training_cases import local_part, small_digits, small_plan, train
 
-from vaekit.data import Dataset
+from vaekit.data import Dataset, as_dataset
 from vaekit.data.batch import Batch
 from vaekit.errors import UserError
 from vaekit.objectives import ELBO
@@ -47,12 +49,15 @@ class TugOfWar(Objective):
         return Value(-0.5 * value, {})
 
 
+@functools.cache
 def one_batch() -> Dataset:
-    return small_digits(16, "none")
+    """Sixteen images of black and white."""
+    images = (small_digits(kind="none").train.x[:56] > 8).astype(np.uint8)
+    return as_dataset({"train": images[:16], "validation": images[16:36], "test": images[36:]})
 
 
 def binary_plan(phase: Phase) -> Plan:
-    plan = small_plan(dataset=one_batch(), likelihood="bernoulli")
+    plan = small_plan(dataset=one_batch())
     return plan._replace(phases=(phase,))
 
 
@@ -60,10 +65,10 @@ def test_a_player_steps_along_the_gradient_of_its_own_value_with_its_own_weights
     """Two gradient steps by hand, the second one after the first has been taken."""
     rate = 0.01
     plan = binary_plan(Phase(TugOfWar(), epochs=1, learning_rate=rate))
-    expected = small_plan(dataset=one_batch(), likelihood="bernoulli").model
+    expected = small_plan(dataset=one_batch()).model
     train(plan, tmp_path / "run", optimizer="sgd")
 
-    x = torch.from_numpy(one_batch().train.x).float() / 16
+    x = torch.from_numpy(one_batch().train.x).float()
     for player, sign in (("posterior", 1.0), ("likelihood", -0.5)):
         value = sign * expected.decode(expected.encode(x).mean).log_prob(x).mean()
         own = dict(expected.get_submodule(player).named_parameters())
@@ -72,10 +77,10 @@ def test_a_player_steps_along_the_gradient_of_its_own_value_with_its_own_weights
             for weight, gradient in zip(own.values(), gradients, strict=True):
                 if gradient is not None:
                     weight += rate * gradient
-    start = small_plan(dataset=one_batch(), likelihood="bernoulli").model
+    start = small_plan(dataset=one_batch()).model
     for name, weight in plan.model.named_parameters():
         torch.testing.assert_close(weight, expected.get_parameter(name), msg=name, rtol=1e-4, atol=1e-6)
-        assert torch.equal(weight, start.get_parameter(name)) == ("scale" in name), name
+        assert not torch.equal(weight, start.get_parameter(name)), name
 
 
 def test_the_critic_learns_and_feels_nothing_of_the_autoencoder(tmp_path: Path) -> None:

@@ -86,5 +86,10 @@ def text(figures: dict[str, Any]) -> str:
         line("active units", str(figures["active_units"]), "latents whose mean varies over the data by more than 0.01")
     if figures["accuracy"] is not None:
         line("accuracy", f"{figures['accuracy']:.4f}", "of the model's own classifier")
+    if figures["log_scale"]:
+        shift = figures["log_scale"]
+        lines.append(
+            f"  of the standardised data; in its own units subtract {shift:.3f} from the bound, add it to the nll"
+        )
     lines += [f"  skipped {name}: {why}" for name, why in figures["skipped"].items()]
     return "\n".join(lines)

@@ -119,8 +119,9 @@ def data_for(run: Run, text: str | None, split: str | None) -> tuple[Dataset, st
     from vaekit import data
 
     chosen = run.data if text is None else data.load_rows(text, run.kind)
-    if run.config["data"].get("condition_dim") and not chosen.condition_dim:
-        chosen = chosen.conditioned()
+    classes = run.config["data"].get("condition_dim", 0)
+    if classes and not chosen.condition_dim:
+        chosen = chosen.conditioned(classes)
     run.check(chosen)
     by_default = "all" if chosen.train.x is chosen.test.x else "test"
     return chosen, split or by_default

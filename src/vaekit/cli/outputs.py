@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from vaekit.data.kinds import Kind, Real
 from vaekit.errors import UserError
 from vaekit.plots.grid import grid, is_image
 from vaekit.training.files import replacing
@@ -20,6 +21,18 @@ def check_ending(path: Path, endings: tuple[str, ...]) -> None:
     """
     if path.suffix.lower() not in endings:
         raise UserError(f"'{path}' must end in {', '.join(endings)}: the ending says in which format to write.")
+
+
+def write_data(path: Path, tensors: dict[str, Tensor], kind: Kind, beside: tuple[str, ...] = ()) -> None:
+    """Write examples as the model sees them, in the units in which the data came: levels, counts, standardised or not.
+
+    A picture shows grey levels and probabilities as they are.
+
+    Raises:
+        UserError: as of :func:`write`.
+    """
+    seen_as_stored = path.suffix.lower() == ".png" and not isinstance(kind, Real)
+    write(path, tensors if seen_as_stored else {key: kind.restore(value) for key, value in tensors.items()}, beside)
 
 
 def write(path: Path, tensors: dict[str, Tensor], beside: tuple[str, ...] = ()) -> None:

@@ -38,7 +38,7 @@ class Options:
 
 def run(options: Options) -> int:
     check_numbers(number=options.number, seed=options.seed)
-    from vaekit.cli.outputs import check_ending, write
+    from vaekit.cli.outputs import check_ending, write_data
 
     check_ending(options.out, (".png", ".npy", ".npz"))
     import_parts(options.parts)
@@ -57,5 +57,5 @@ def run(options: Options) -> int:
         batch = loader.rows(torch.arange(min(options.number, len(rows.x))))
         code = centre(opened.model.encode(batch.x, batch.condition))
         mean = opened.model.decode(code, batch.condition).mean
-    write(options.out, {"reconstruction": mean, "x": batch.x}, beside=("x", "reconstruction"))
+    write_data(options.out, {"reconstruction": mean, "x": batch.x}, data_set.kind, beside=("x", "reconstruction"))
     return 0

@@ -30,7 +30,7 @@ class Options:
 
 def run(options: Options) -> int:
     check_numbers(number=options.number, seed=options.seed)
-    from vaekit.cli.outputs import check_ending, write
+    from vaekit.cli.outputs import check_ending, write_data
 
     check_ending(options.out, (".png", ".npy", ".npz"))
     import_parts(options.parts)
@@ -41,5 +41,5 @@ def run(options: Options) -> int:
         condition = conditions(opened, options.number, options.label)
         p = opened.model.generate(options.number, condition)
         x = p.mean if options.values == "mean" else p.sample()
-    write(options.out, {"x": x})
+    write_data(options.out, {"x": x}, opened.kind)
     return 0

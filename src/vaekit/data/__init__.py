@@ -44,9 +44,7 @@ def load(text: str | Path, **given: Any) -> Dataset:
         name = str(Path(name).resolve())
     else:
         error = unknown("data set", name, names())
-        error.hint = (
-            error.hint or f"for a file of your own give its path ({', '.join(ENDINGS)}, or a folder of images)."
-        )
+        error.hint = error.hint or f"for data of your own give its path ({', '.join(ENDINGS)}, or a folder of images)."
         raise error
     if condition:
         dataset = dataset.conditioned()

@@ -144,15 +144,21 @@ class Dataset:
         """Length of the condition, 0 without one."""
         return 0 if self.train.condition is None else self.train.condition.shape[1]
 
-    def conditioned(self) -> Dataset:
+    def conditioned(self, num_classes: int = 0) -> Dataset:
         """The same data with the label, one-hot, as its condition; zeros where a label is not known.
 
+        Args:
+            num_classes: length of the condition; as many as there are classes by default.
+
         Raises:
-            UserError: if there are no labels.
+            UserError: if there are no labels, or more classes than ``num_classes``.
         """
+        num_classes = num_classes or self.num_classes
+        if self.num_classes > num_classes:
+            raise UserError(f"{self.name} has {self.num_classes} classes and the model knows {num_classes}.")
         if not self.num_classes or any(split.label is None for split in (self.train, self.validation, self.test)):
             raise UserError(f"{self.name} has no labels that a model could be conditioned on.")
-        rows = np.concatenate([np.eye(self.num_classes, dtype=np.float32), np.zeros((1, self.num_classes), np.float32)])
+        rows = np.concatenate([np.eye(num_classes, dtype=np.float32), np.zeros((1, num_classes), np.float32)])
 
         def with_condition(split: Split) -> Split:
             # Row −1 of the table is the one of zeros.

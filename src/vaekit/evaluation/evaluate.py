@@ -160,6 +160,8 @@ def evaluate(
         "binarization": data.kind.binarization,
         "data": data.name,
         "unit": "nats per example",
+        # Of standardised data: log p in the units of the data is log p as given less this.
+        "log_scale": data.kind.log_scale(tuple(rows.x.shape[1:])),
         "seed": seed,
     }
     return figures | protocol | {"skipped": skipped}

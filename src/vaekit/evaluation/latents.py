@@ -55,7 +55,7 @@ def encodings(
 
 
 def active_units(latents: dict[str, Encoding]) -> dict[str, int]:
-    """Units of each continuous latent whose posterior mean varies by more than 0.01 (Burda et al. 2016, section 5.2)."""
+    """Units of each continuous latent whose posterior mean varies by over 0.01 (Burda et al. 2016, section 5.2)."""
     return {
         name: int((encoding.mean.var(0) > ACTIVE_ABOVE).sum())
         for name, encoding in latents.items()

@@ -103,7 +103,7 @@ class Run:
             data: other data of the same shape; the run's own without it.
             options: ``split``, ``samples`` … as there.
         """
-        data = self.data if data is None else data
+        data = self.data if data is None else data.read_as(self.kind)
         self.check(data)
         device = next(self.model.parameters()).device
         return evaluate(self.model, data, device=device, **options)
