@@ -37,7 +37,8 @@ class Command:
     def __call__(self, *arguments: object) -> Said:
         self.capsys.readouterr()
         code = main([str(argument) for argument in arguments])
-        return Said(code, *self.capsys.readouterr())
+        said = self.capsys.readouterr()
+        return Said(code, said.out, said.err)
 
     def refused(self, *arguments: object) -> tuple[str, str]:
         """The message and the hint of wrong usage: exit code 2, nothing on stdout, no traceback."""

@@ -26,7 +26,7 @@ FLAGS = {
         *("--patience", "--device", "--out", "--overwrite", "--resume", "--parts", "--json", "--quiet"),
     },
     "evaluate": {"--samples", "--split", "--limit", "--seed", "--device", "--parts", "--json"},
-    "sample": {"-o", "--out", "-n", "--number", "--values", "--seed", "--device", "--parts"},
+    "sample": {"-o", "--out", "-n", "--number", "--label", "--values", "--seed", "--device", "--parts"},
     "reconstruct": {"-o", "--out", "-n", "--number", "--split", "--seed", "--device", "--parts"},
     "encode": {"-o", "--out", "--split", "--seed", "--device", "--parts"},
     "list": {"--json"},

@@ -70,7 +70,7 @@ TRAIN = {
     ),
     "train digits --recipe vea": (f"unknown recipe 'vea'; known: {RECIPES}.", "did you mean vae or hvae?"),
     "train digits --prior mixtrue": (
-        "unknown prior 'mixtrue'; known: autoregressive-codes, chain, mixture, standard-normal, uniform-codes.",
+        "unknown prior 'mixtrue'; known: mixture, standard-normal.",
         "did you mean mixture?",
     ),
     "train digits --prior mixture:num_component=3": (
@@ -110,13 +110,12 @@ TRAIN = {
         "",
     ),
     "train vektors.npy": ("vektors.npy does not exist.", "did you mean vectors.npy or words.npy or short.npy?"),
-    "train table.csv": ("table.csv does not end in one of the supported endings .npy .npz.", ""),
     "train text.npy": (
         "text.npy is not a .npy file: it begins with '1,2,3'.",
         "write it with numpy.save(file, array).",
     ),
     "train words.npy": ("words.npy holds values of type <U1, but only numbers can be used.", ""),
-    "train one.npy": ("one.npy has 1 rows, and at least 3 are needed to set aside validation and test rows.", ""),
+    "train one.npy": ("one.npy has 1 row, and at least 3 are needed to set aside validation and test rows.", ""),
     "train nan.npy": (
         "nan.npy holds values that are not finite (200 of 200); the first is nan at row 0, column 0 (counted from 0).",
         "leave these rows out or fill in the values first.",
@@ -291,8 +290,8 @@ ASKED = {
         "resume with the options that it was started with, or leave them out.",
     ),
     "train digits:binarization=none --resume {vae}": (
-        "{vae} was started with data/name digits, and not digits:binarization=none; it cannot be resumed.",
-        "resume with the options that it was started with, or leave them out.",
+        "digits:binarization=none is not the data that {vae} was trained on, or it has changed; it cannot be resumed.",
+        "",
     ),
     "demo --epochs 0": ("--epochs must be a whole number from 1, got 0.", ""),
     "demo --data vectors.npy": ("the demo draws pictures, and vectors.npy holds examples of shape (5,).", ""),

@@ -46,12 +46,14 @@ class TestTrain:
         assert result == f"{run}  validation elbo {figure:.3f} nats per example (epoch 2)"
         lines = said.err.splitlines()
         assert lines[0] == (
-            "digits: 1,257 + 270 + 270 examples of binary, dynamic binarisation from 17 grey levels, shape (1, 8, 8)"
+            "digits: 1,257 + 270 + 270 examples, 8 × 8 binary images, dynamic binarisation from 17 levels → bernoulli; "
+            "say --likelihood to change"
         )
         assert [line.split()[:2] for line in lines[2:4]] == [["epoch", "1"], ["epoch", "2"]]
         # What it proposes next works.
         proposals = [line.removeprefix("next:").split() for line in lines[4:]]
         assert [words[1] for words in proposals] == ["evaluate", "sample", "reconstruct"]
+        assert [words[-1] for words in proposals[1:]] == ["samples.png", "reconstructions.png"]
         assert vaekit(*proposals[2][1:-1], tmp_path / "r.png").code == 0
 
     def test_for_programs(self, vaekit: Command, tmp_path: Path) -> None:
@@ -113,6 +115,7 @@ class TestTrain:
         monkeypatch.chdir(tmp_path)
         start = vaekit("train", "own.npy:test=5", "--network", "mlp:hidden=16", "--epochs", 1, "--out", "run")
         assert start.code == 0
+        assert start.err.endswith("reconstruct run -o reconstructions.npz\n")  # vectors are no pictures
         monkeypatch.chdir(tmp_path / "elsewhere")
         assert vaekit("train", "--resume", tmp_path / "run", "--epochs", 3).code == 0
         assert len(training.load(tmp_path / "run").metrics) == 3
@@ -264,7 +267,7 @@ class TestEncode:
         shapes = {name: array.shape for name, array in arrays.items()}
         expected = {f"{z}_{what}": (270, *shape) for z, shape in LATENTS[recipe].items() for what in ("mean", "scale")}
         assert shapes == {**expected, "label": (270,)}
-        assert np.array_equal(arrays["label"], data.load("digits").test.label)
+        assert arrays["label"].tolist() == np.asarray(data.load("digits").test.label).tolist()
         for ending in ("npy", "NPY"):
             assert vaekit("encode", runs[recipe], "-o", tmp_path / f"z.{ending}").code == 0
             flat = [arrays[f"{z}_mean"].reshape(270, -1) for z in LATENTS[recipe]]

@@ -135,7 +135,8 @@ def test_a_gradient(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_latent(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     plan = small_plan("hvae")
-    draw, count = type(plan.model).draw, 0
+    kind: Any = type(plan.model)
+    draw, count = kind.draw, 0
 
     def spoilt(self: Any, batch: Batch, samples: int = 1) -> Any:
         nonlocal count
@@ -146,7 +147,7 @@ def test_a_latent(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
         z1 = drawn.latents["z1"]
         return drawn._replace(latents={**drawn.latents, "z1": z1._replace(kl=z1.kl + float("inf"))})
 
-    monkeypatch.setattr(type(plan.model), "draw", spoilt)
+    monkeypatch.setattr(kind, "draw", spoilt)
     run = train(plan, tmp_path / "run", quiet=False)
     assert run.metrics[0]["skipped"] == 1
     (warning,) = warnings_of(capsys)

@@ -56,6 +56,12 @@ def small_plan(recipe: str = "vae", dataset: Dataset | None = None, **options: A
     return recipes.make(recipe, dataset or small_digits(), SMALL[recipe] | {"epochs": 2} | options)
 
 
+def log_px(plan: Plan, x: torch.Tensor) -> torch.Tensor:
+    """log p(x|z) at the posterior's mean, ``(batch,)``."""
+    model: Any = plan.model
+    return model.decode(model.encode(x).mean).log_prob(x)
+
+
 def train(plan: Plan, out: Path, **settings: Any) -> training.Run:
     """Train a plan quietly with batches of 16."""
     return training.fit(

@@ -164,6 +164,8 @@ def _describe(plan: Any) -> str:
 
 
 def _finish(options: Options, finished: Run) -> None:
+    from vaekit.plots.grid import is_image
+
     best = finished.best
     summary = {
         "run": str(finished.folder),
@@ -183,9 +185,10 @@ def _finish(options: Options, finished: Run) -> None:
     value = "not finite" if summary[figure] is None else f"{summary[figure]:.3f} nats per example"
     print(f"{summary['run']}  validation {figure} {value} (epoch {best['epoch']})")
     folder = summary["run"]
+    ending = "png" if is_image(finished.data.shape) else "npz"
     _say(options, f"next: vaekit evaluate {folder}")
-    _say(options, f"      vaekit sample {folder} -n 64 -o samples.png")
-    _say(options, f"      vaekit reconstruct {folder} -o reconstructions.png")
+    _say(options, f"      vaekit sample {folder} -n 64 -o samples.{ending}")
+    _say(options, f"      vaekit reconstruct {folder} -o reconstructions.{ending}")
 
 
 def _say(options: Options, line: str) -> None:

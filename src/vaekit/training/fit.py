@@ -100,9 +100,9 @@ def fit(
     open_folder(folder, config, resume=resume, overwrite=overwrite)
     try:
         training.run()
-    except UserError:
+    except Exception as error:
         # The parts do not work together: found at the first step. Nothing is left behind.
-        if not training.state_path.exists():
+        if not training.state_path.exists() and not isinstance(error, TrainingFailed):
             clear_folder(folder)
         raise
     return Run(folder, data)
