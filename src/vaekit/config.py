@@ -243,7 +243,7 @@ def build(
     if missing:
         raise UserError(f"the {slot} '{name}' needs {', '.join(missing)}: write {slot} as {name}:{missing[0]}=….")
     for key in arguments.keys() & options.keys():
-        _check_fits(f"the option {key} of the {slot} '{name}'", arguments[key], parameters[key].annotation)
+        check_fits(f"the option {key} of the {slot} '{name}'", arguments[key], parameters[key].annotation)
     try:
         return known[name](**arguments)
     except (TypeError, ValueError) as error:
@@ -282,7 +282,7 @@ def _spelled_out(annotation: Any) -> list[str]:
     return [word.rpartition(".")[2] if "[" not in word else word for word in text.split(" | ")]
 
 
-def _check_fits(what: str, value: Any, annotation: Any) -> None:
+def check_fits(what: str, value: Any, annotation: Any) -> None:
     """
     Raises:
         UserError: if a value written by a user is not of the kind that its annotation names.

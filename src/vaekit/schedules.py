@@ -49,6 +49,15 @@ def at_least(name: str, value: object, least: float) -> None:
         raise ValueError(f"{name} must be a number from {least}, got {value!r}")
 
 
+def positive_epochs(epochs: float) -> None:
+    """
+    Raises:
+        ValueError: if a schedule has no length.
+    """
+    if not epochs > 0:
+        raise ValueError(f"the epochs of a schedule must be above 0, got {epochs}")
+
+
 @part("schedule/linear", paper="Bowman et al. 2016; Sønderby et al. 2016 (warm-up)")
 @dataclass(frozen=True)
 class Linear:
@@ -81,6 +90,9 @@ class Cyclic:
     end: float
     epochs: float
     ramp: float = 0.5
+
+    def __post_init__(self) -> None:
+        positive_epochs(self.epochs * self.ramp)
 
     def __call__(self, step: Step) -> float:
         phase = math.fmod(step.epoch, self.epochs) / (self.epochs * self.ramp)
@@ -119,6 +131,9 @@ class Steps:
     start: float
     factor: float
     epochs: float
+
+    def __post_init__(self) -> None:
+        positive_epochs(self.epochs)
 
     def __call__(self, step: Step) -> float:
         return self.start * self.factor ** math.floor(step.epoch / self.epochs)

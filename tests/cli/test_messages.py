@@ -125,7 +125,7 @@ TRAIN = {
         "",
     ),
     "train vectors.npy --network convolutional": (
-        "a convolutional network needs images (channels, height, width); {here}/vectors.npy has shape (5,).",
+        "the network 'convolutional' needs images (channels, height, width); {here}/vectors.npy has shape (5,).",
         "use --network mlp.",
     ),
     "train vectors.npy --recipe m2": (
@@ -147,7 +147,7 @@ TRAIN = {
         "",
     ),
     "train digits --learning-rate fast": (
-        "the recipe 'vae' cannot be made: learning_rate must be a number from 0, got 'fast'.",
+        "the option learning_rate of the recipe 'vae' must be a number or a schedule such as linear(0,1,epochs=10), got 'fast'.",
         "",
     ),
     "train digits --learning-rate=-0.1": (

@@ -58,7 +58,7 @@ def test_activations_and_initializations(name: str, initialization: str) -> None
     [
         ({"activation": "rellu"}, "activation must be one of"),
         ({"initialization": "xavier"}, "initialization must be one of"),
-        ({"hidden": ()}, "at least one layer"),
+        ({"hidden": ()}, "hidden must be widths from 1"),
     ],
 )
 def test_unknown_words_are_refused(arguments: dict, match: str) -> None:

@@ -207,6 +207,7 @@ class Counts:
     columns: tuple[str, ...] = field(default=(), repr=False)
     binarization = "none"
     default_likelihood = "negative-binomial"
+    input_network = "log-input"
     adjective = "count"
     unit = "counts"
     detail = ""

@@ -73,6 +73,8 @@ def _reconstruction(question: Question) -> dict[str, Any]:
 
 
 def _latents(question: Question) -> dict[str, Any]:
+    if len(question.loader.split.x) < 2:
+        return {"active_units": None}
     units = active_units(encodings(question.model, question.loader, question.seed))
     return {"active_units": sum(units.values()), "active_units_by_latent": units}
 

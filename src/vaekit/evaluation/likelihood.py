@@ -39,7 +39,8 @@ class LogLikelihood(NamedTuple):
 def evaluating(model: Any, seed: int) -> Iterator[None]:
     """No gradients, evaluation mode, and random numbers from ``seed`` that leave the caller's stream as it was."""
     was_training = model.training
-    devices = [parameter.device for parameter in model.parameters() if parameter.device.type == "cuda"][:1]
+    # Seeding reaches every GPU, whichever of them the model is on.
+    devices = range(torch.cuda.device_count())
     model.eval()
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=devices):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vaekit.networks.positive import positive
+from vaekit.networks.positive import checked_minimum, positive
 
 
 class FixedScale(nn.Module):
@@ -32,7 +32,7 @@ class LearnedScale(nn.Module):
     def __init__(self, shape: tuple[int, ...], minimum: float) -> None:
         super().__init__()
         self.raw = nn.Parameter(torch.zeros(shape))
-        self.minimum = minimum
+        self.minimum = checked_minimum(minimum)
 
     def forward(self, raw: list[Tensor]) -> Tensor:
         return positive(self.raw, self.minimum)
@@ -45,7 +45,7 @@ class NetworkScale(nn.Module):
 
     def __init__(self, minimum: float) -> None:
         super().__init__()
-        self.minimum = minimum
+        self.minimum = checked_minimum(minimum)
 
     def forward(self, raw: list[Tensor]) -> Tensor:
         return positive(raw[0], self.minimum)

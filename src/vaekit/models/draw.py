@@ -42,7 +42,7 @@ class Draw(NamedTuple):
         log_px: log p(x|z), ``(samples, [branches,] batch)``, in nats.
         penalty: what training subtracts from the bound beside the KL (commitment …), ``(batch,)``; not
             part of any density.
-        log_branch: if a discrete latent is summed out instead of drawn: log q(branch|x), ``(branches,
+        log_branch: if a discrete latent is summed out instead of drawn: log q(branch|x), ``([samples,] branches,
             batch)``; an observed branch has 0 and the others −∞.
     """
 

@@ -29,6 +29,8 @@ class MovingAverageCodebook(nn.Module):
 
     def __init__(self, num_codes: int, code_dim: int, decay: float = 0.99, restart_below: float = 0.1) -> None:
         super().__init__()
+        if num_codes < 1 or code_dim < 1:
+            raise ValueError(f"a code book needs at least one code of length 1, got {num_codes} of length {code_dim}")
         self.num_codes, self.code_dim = num_codes, code_dim
         self.decay, self.restart_below = decay, restart_below
         self.register_buffer("embedding", torch.randn(num_codes, code_dim))
@@ -63,6 +65,8 @@ class GradientCodebook(nn.Module):
 
     def __init__(self, num_codes: int, code_dim: int) -> None:
         super().__init__()
+        if num_codes < 1 or code_dim < 1:
+            raise ValueError(f"a code book needs at least one code of length 1, got {num_codes} of length {code_dim}")
         self.num_codes, self.code_dim = num_codes, code_dim
         self.embedding = nn.Parameter(torch.randn(num_codes, code_dim))
 

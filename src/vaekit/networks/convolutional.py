@@ -38,6 +38,8 @@ class ConvolutionalEncoder(nn.Module):
     torch.Size([2, 16, 7, 8])
     """
 
+    images_only = True
+
     def __init__(
         self,
         in_shape: tuple[int, int, int],

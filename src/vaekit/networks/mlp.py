@@ -35,8 +35,8 @@ class MLP(nn.Module):
         initialization: str = "torch",
     ) -> None:
         super().__init__()
-        if not hidden:
-            raise ValueError("hidden must name at least one layer; use the network 'linear' for none")
+        if not hidden or min(hidden) < 1:
+            raise ValueError(f"hidden must be widths from 1, got {hidden}; the network 'linear' has no hidden layer")
         self.event_dims = dimensions(in_shape)
         self.first = nn.Linear(size(in_shape), hidden[0])
         self.first_condition = nn.Linear(condition_dim, hidden[0], bias=False) if condition_dim else None

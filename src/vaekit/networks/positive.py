@@ -8,6 +8,16 @@ from torch import Tensor
 from torch.nn.functional import softplus
 
 
+def checked_minimum(minimum: float) -> float:
+    """
+    Raises:
+        ValueError: if it is not between 0 and 1.
+    """
+    if not 0 < minimum < 1:
+        raise ValueError(f"minimum_scale must be between 0 and 1, got {minimum}")
+    return minimum
+
+
 def positive(raw: Tensor, minimum: float = 1e-6) -> Tensor:
     """A smooth map to (minimum, ∞): 1 at raw = 0, linear above.
 

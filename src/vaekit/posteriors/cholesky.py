@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from vaekit.config import part
 from vaekit.distributions.cholesky_normal import CholeskyNormal
-from vaekit.networks.positive import positive
+from vaekit.networks.positive import checked_minimum, positive
 
 
 @part("posterior/cholesky", paper="Kingma & Welling 2019, algorithm 2")
@@ -32,7 +32,7 @@ class Cholesky(nn.Module):
         self.network = network
         self.head = network.head((latent_dim + 2, latent_dim))  # type: ignore[operator]
         self.latent_dim = latent_dim
-        self.minimum_scale = minimum_scale
+        self.minimum_scale = checked_minimum(minimum_scale)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> CholeskyNormal:
         loc, raw, below = self.head(self.network(x, condition)).split([1, 1, self.latent_dim], dim=-2)

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
 from vaekit.config import part
-from vaekit.networks.positive import positive
+from vaekit.networks.positive import checked_minimum, positive
 
 
 @part("posterior/diagonal", paper="Kingma & Welling 2013, appendix C.2")
@@ -30,7 +30,7 @@ class Diagonal(nn.Module):
         super().__init__()
         self.network = network
         self.head = network.head((2, latent_dim))  # type: ignore[operator]
-        self.minimum_scale = minimum_scale
+        self.minimum_scale = checked_minimum(minimum_scale)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Independent:
         loc, raw = self.head(self.network(x, condition)).unbind(-2)

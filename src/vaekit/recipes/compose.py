@@ -8,11 +8,9 @@ from typing import Any
 from torch import nn
 
 import vaekit.registered  # noqa: F401 - so that parts can be named
-from vaekit.config import build, parse, parts
+from vaekit.config import build, needs_python, parse, parts
 from vaekit.data.dataset import Dataset
-from vaekit.data.kinds import Counts
 from vaekit.errors import UserError, unknown
-from vaekit.networks import LogInput
 
 
 def default_latent_dim(data: Dataset) -> int:
@@ -43,14 +41,20 @@ def make_part(slot: str, text: str, **context: Any) -> Any:
     return build(slot, name, context, None, options)
 
 
+def _directed(text: str, direction: str) -> type | None:
+    """The class of a network named for both directions, ``None`` if there is none."""
+    name = parse(text)[0]
+    known = parts("network")
+    return known.get(f"{name}-{direction}") or known.get(name)
+
+
 def _make_network(text: str, direction: str, **context: Any) -> nn.Module:
     name, options = parse(text)
-    known = parts("network")
-    directed = f"{name}-{direction}"
-    if directed not in known and name not in known:
-        families = {key.removesuffix("-encoder") for key in known if not key.endswith("-decoder")}
-        raise unknown("network", name, families - {"concatenate", "log-input"})
-    return build("network", directed if directed in known else name, context, None, options)
+    found = _directed(text, direction)
+    if found is None:
+        families = {key.removesuffix("-encoder") for key, cls in parts("network").items() if not needs_python(cls)}
+        raise unknown("network", name, {key for key in families if not key.endswith("-decoder")})
+    return build("network", found.part_name.removeprefix("network/"), context, None, options)  # type: ignore[attr-defined]
 
 
 def surroundings(data: Dataset, latent_dim: int, **more: Any) -> dict[str, Any]:
@@ -74,15 +78,17 @@ def make_encoder(data: Dataset, text: str | None, condition_dim: int = 0) -> nn.
     Raises:
         UserError: if the network does not fit the shape of the data.
     """
-    shape = data.shape
     text = text or default_network(data)
-    if text.startswith("convolutional") and len(shape) != 3:
+    condition_dim += data.condition_dim
+    if len(data.shape) != 3 and getattr(_directed(text, "encoder"), "images_only", False):
         raise UserError(
-            f"a convolutional network needs images (channels, height, width); {data.name} has shape {shape}.",
+            f"the network '{text}' needs images (channels, height, width); {data.name} has shape {data.shape}.",
             hint="use --network mlp.",
         )
-    network = _make_network(text, "encoder", in_shape=shape, condition_dim=condition_dim + data.condition_dim)
-    return LogInput(network) if isinstance(data.kind, Counts) else network
+    network = _make_network(text, "encoder", in_shape=data.shape, condition_dim=condition_dim)
+    # Some kinds are read through a fixed map: counts by their logarithm.
+    wrapper = getattr(data.kind, "input_network", None)
+    return build("network", wrapper, {"network": network}) if wrapper else network
 
 
 def make_decoder(data: Dataset, text: str | None, in_shape: int | tuple[int, ...], condition_dim: int = 0) -> nn.Module:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
+from vaekit.config import check_fits
 from vaekit.data.dataset import Dataset
 from vaekit.errors import UserError, unknown
 from vaekit.training.settings import Phase
@@ -83,9 +84,12 @@ def make(name: str, data: Dataset, options: Mapping[str, Any]) -> Plan:
     if name not in _RECIPES:
         raise unknown("recipe", name, _RECIPES)
     known = _RECIPES[name].options
-    for key in options:
+    for key, value in options.items():
         if key not in known:
             raise unknown(f"option of the recipe '{name}'", key, known)
+        check_fits(f"the option {key} of the recipe '{name}'", value, known[key].annotation)
+    if (latent_dim := options.get("latent_dim")) is not None and latent_dim < 1:
+        raise UserError(f"latent_dim must be at least 1, got {latent_dim}.")
     try:
         return _RECIPES[name].function(data, **{"epochs": default_epochs(data), **options})
     except ValueError as error:

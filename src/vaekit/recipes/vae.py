@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from vaekit.data.dataset import Dataset
-from vaekit.errors import UserError
 from vaekit.models.vae import VAE
 from vaekit.recipes.compose import (
     default_latent_dim,
@@ -37,8 +36,6 @@ def vae(
 ) -> Plan:
     """One latent, one phase."""
     latent_dim = default_latent_dim(data) if latent_dim is None else latent_dim
-    if latent_dim < 1:
-        raise UserError(f"latent_dim must be at least 1, got {latent_dim}.")
     encoder = make_encoder(data, network)
     q = make_part("posterior", posterior, network=encoder, latent_dim=latent_dim)
     model = VAE(

@@ -196,6 +196,8 @@ class Training:
             for module in self.model.modules():
                 if hasattr(module, "begin"):
                     module.begin(self.model, batch)
+            if self.state.average is not None:
+                self.state.average.load_state_dict(self.model.state_dict())
 
     def _choose_parts(self, phase: Phase) -> None:
         """Which parts of the model move in a phase, and which rest whatever they share."""
@@ -319,6 +321,10 @@ class Training:
         if kept:
             write_tensors(self.folder / "model.safetensors", state.best)
         state.save(self.state_path)
+        # A long training of many short epochs says about fifty lines.
+        planned = sum(each.epochs for each in self.phases)
+        if counters.epochs_total % max(1, planned // 50) and counters.epochs_total != planned:
+            return
         self._say(
             f"epoch {counters.epochs_total:>4}  "
             + "  ".join(f"{WORDS[name]} {figures[name]:.3f}" for name in WORDS if name in figures)

@@ -67,7 +67,7 @@ class Run:
         """The data set that the run was trained on.
 
         Raises:
-            UserError: if it was given as arrays and has no name, or has changed since.
+            UserError: if it was given as arrays and has no name, or cannot be had any more.
         """
         if self._data is not None:
             return self._data

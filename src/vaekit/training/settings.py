@@ -55,7 +55,8 @@ class Settings:
         weight_decay: of the optimiser.
         clip_norm: largest norm of a player's gradient; 0 for no limit.
         ema_decay: decay of a running average of the weights, which then is what is kept; 0 for none.
-        patience: stop after so many epochs without a better validation figure; 0 for never.
+        patience: stop after so many epochs without a better validation figure; 0 for never. Objectives
+            that have no such figure (an adversarial one) never stop early.
         keep_best: keep the weights of the best validation figure rather than the last.
         device: ``cpu``, ``cuda``, ``mps``, or ``auto`` for the best there is.
 

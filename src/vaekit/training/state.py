@@ -108,7 +108,7 @@ class State:
 
     def add(self, name: str, value: Tensor) -> None:
         """Add to an epoch's running sums, on the device, without waiting for it."""
-        value = value.detach().double()
+        value = value.detach().to(torch.float32 if value.device.type == "mps" else torch.float64)
         self.sums[name] = self.sums[name] + value if name in self.sums else value
 
     def _groups(self) -> dict[str, dict[str, Tensor]]:
