@@ -147,7 +147,8 @@ TRAIN = {
         "",
     ),
     "train digits --learning-rate fast": (
-        "the option learning_rate of the recipe 'vae' must be a number or a schedule such as linear(0,1,epochs=10), got 'fast'.",
+        "the option learning_rate of the recipe 'vae' must be a number or a schedule such as linear(0,1,epochs=10), "
+        "got 'fast'.",
         "",
     ),
     "train digits --learning-rate=-0.1": (

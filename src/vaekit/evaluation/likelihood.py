@@ -69,6 +69,8 @@ def log_likelihood(
         budget: most elements of x that are decoded at once.
         progress: told the number of rows finished with each batch.
     """
+    # All draws of a posterior without chance are one and the same.
+    samples = 1 if getattr(getattr(model, "posterior", None), "deterministic", False) else samples
     columns: list[tuple[Tensor, ...]] = []
     kl_dims: dict[str, Tensor] = {}
     rows_seen = 0

@@ -30,6 +30,7 @@ class Quantized(nn.Module):
     """
 
     has_density = True
+    deterministic = True
 
     def __init__(
         self, network: nn.Module, codebook: nn.Module, grid: tuple[int, int], commitment: float = 0.25
