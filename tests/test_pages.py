@@ -42,7 +42,17 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(("name", "blocks"), [("add-a-part.md", 4), ("start.md", 8), ("own-data.md", 7)])
+@pytest.mark.parametrize(
+    ("name", "blocks"),
+    [
+        ("add-a-part.md", 4),
+        ("start.md", 8),
+        ("own-data.md", 7),
+        ("how-to-choose.md", 4),
+        ("numbers.md", 7),
+        ("tasks.md", 12),
+    ],
+)
 def test_walk(name: str, blocks: int, elsewhere: Path) -> None:
     assert run_page(ROOT / "docs" / name, elsewhere) >= blocks
     assert list(elsewhere.rglob("model.safetensors"))

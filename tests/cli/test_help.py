@@ -29,6 +29,16 @@ FLAGS = {
     "sample": {"-o", "--out", "-n", "--number", "--label", "--values", "--seed", "--device", "--parts"},
     "reconstruct": {"-o", "--out", "-n", "--number", "--split", "--seed", "--device", "--parts"},
     "encode": {"-o", "--out", "--split", "--seed", "--device", "--parts"},
+    "decode": {"-o", "--out", "--label", "--values", "--seed", "--device", "--parts"},
+    "score": {"-o", "--out", "--samples", "--share", "--split", "--seed", "--device", "--parts", "--json"},
+    "compare": {"--samples", "--split", "--limit", "--seed", "--device", "--parts", "--json"},
+    "doctor": {"--limit", "--device", "--parts", "--json"},
+    "cite": {"--json"},
+    "traverse": {
+        *("-o", "--out", "--units", "--steps", "--row", "--range", "--split", "--seed", "--device", "--parts"),
+    },
+    "report": {"--samples", "--limit", "--split", "--seed", "--device", "--parts"},
+    "reproduce": {"--out", "--epochs", "--seed", "--save", "--resume", "--json"},
     "list": {"--json"},
 }
 

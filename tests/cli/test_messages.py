@@ -12,7 +12,10 @@ from cli_cases import Command, everything_in
 
 from vaekit.training.fit import Training
 
-VERBS = "demo, encode, evaluate, list, reconstruct, sample, train"
+VERBS = (
+    "cite, compare, decode, demo, doctor, encode, evaluate, list, reconstruct, "
+    "report, reproduce, sample, score, train, traverse"
+)
 RECIPES = "aae, hvae, m2, vae, vq-vae"
 
 
@@ -50,8 +53,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 # What was typed; the message; the hint.
 TRAIN = {
     "train": ("train needs data: vaekit train DATA.", "vaekit list data shows the names; a path will do too."),
-    "trane digits": (f"unknown verb 'trane'; known: {VERBS}.", "did you mean train?"),
-    "--verbose": (f"unknown verb '--verbose'; known: {VERBS}.", ""),
+    "trane digits": (f"unknown verb 'trane'; known: {VERBS}.", "did you mean train or traverse?"),
+    "--verbose": (f"unknown verb '--verbose'; known: {VERBS}.", "did you mean traverse?"),
     "train digits --epoch 3": ("unknown option --epoch.", "did you mean --epochs?"),
     "train digits --nonsense": ("unknown option --nonsense.", "vaekit train --help shows what there is."),
     "train digits mnist": ("'mnist' is one argument too many.", "vaekit train --help shows what there is."),

@@ -18,6 +18,14 @@ VERBS = {
     "sample": "new data from the model",
     "reconstruct": "data and what the model makes of it",
     "encode": "the latents of data, with their uncertainty",
+    "decode": "data from latents",
+    "score": "how unlikely each row is, and which are anomalies",
+    "compare": "several runs in one table, if their figures mean the same",
+    "doctor": "what is wrong with a run, in plain words",
+    "cite": "the papers behind a run, as BibTeX",
+    "reproduce": "run a paper's experiment again, beside its published figures",
+    "traverse": "what each unit of the latents does: a picture or a moving one",
+    "report": "one page about a run: curve, numbers, pictures, findings",
     "list": "systems, parts, data sets, papers",
 }
 
@@ -27,7 +35,8 @@ Variational autoencoders: any prior, posterior, likelihood, objective, network a
 
 {verbs}
 
-vaekit VERB --help explains a verb. Data is a name (vaekit list data) or a path (.npy, .npz).
+vaekit VERB --help explains a verb. Data is a name (vaekit list data) or a path:
+.npy, .npz, .csv, .tsv, .parquet, a folder of images.
 Exit codes: 0 done, 1 failed, 2 wrong usage or input, 130 interrupted (resumable).
 
 first steps:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import sys
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from torch import Tensor
@@ -23,6 +26,41 @@ def check_ending(path: Path, endings: tuple[str, ...]) -> None:
         raise UserError(f"'{path}' must end in {', '.join(endings)}: the ending says in which format to write.")
 
 
+DATA_ENDINGS = (".png", ".npy", ".npz", ".csv", ".parquet")
+
+
+def as_columns(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """One column for each number of a row: ``score``, or ``x_0``, ``x_1`` … of what has several."""
+    columns = {}
+    for name, array in arrays.items():
+        if array.ndim == 1:
+            columns[name] = array
+        else:
+            columns |= {f"{name}_{index}": column for index, column in enumerate(array.reshape(len(array), -1).T)}
+    return columns
+
+
+def write_table(file: IO[bytes], ending: str, columns: dict[str, np.ndarray]) -> None:
+    """Columns as comma-separated text or as parquet.
+
+    Raises:
+        UserError: if parquet is asked for and pyarrow is not installed.
+    """
+    if ending == ".parquet":
+        try:
+            import pyarrow
+            import pyarrow.parquet
+        except ImportError:
+            raise UserError("parquet needs pyarrow.", "pip install vaekit[table], or write a .csv.") from None
+        pyarrow.parquet.write_table(pyarrow.table(columns), file)
+        return
+    text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(columns)
+    rows.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    text.detach()
+
+
 def write_data(path: Path, tensors: dict[str, Tensor], kind: Kind, beside: tuple[str, ...] = ()) -> None:
     """Write examples as the model sees them, in the units in which the data came: levels, counts, standardised or not.
 
@@ -38,8 +76,8 @@ def write_data(path: Path, tensors: dict[str, Tensor], kind: Kind, beside: tuple
 def write(path: Path, tensors: dict[str, Tensor], beside: tuple[str, ...] = ()) -> None:
     """Write tensors with the rows of one result.
 
-    ``.npz`` holds all of them by name, ``.npy`` the first, ``.png`` a grid of the first, or of those
-    named in ``beside``, side by side.
+    ``.npz`` holds all of them by name, ``.npy`` the first, ``.csv`` and ``.parquet`` all of them as
+    columns, ``.png`` a grid of the first, or of those named in ``beside``, side by side.
 
     Raises:
         UserError: if a picture is asked for and the rows are no images, or the file cannot be written.
@@ -53,6 +91,8 @@ def write(path: Path, tensors: dict[str, Tensor], beside: tuple[str, ...] = ()) 
         with replacing(path) as temporary, open(temporary, "wb") as file:
             if picture:
                 grid([arrays[name] for name in beside] or [first]).save(file, format="PNG")
+            elif path.suffix.lower() in (".csv", ".parquet"):
+                write_table(file, path.suffix.lower(), as_columns(arrays))
             elif path.suffix.lower() == ".npz":
                 np.savez(file, **arrays)  # type: ignore[arg-type]
             else:

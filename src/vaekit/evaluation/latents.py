@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from vaekit.data.batch import Batch
 from vaekit.distributions.chain import levels
 from vaekit.distributions.moments import moments
+from vaekit.errors import UserError
 from vaekit.evaluation.likelihood import evaluating
 
 ACTIVE_ABOVE = 0.01
@@ -61,3 +65,45 @@ def active_units(latents: dict[str, Encoding]) -> dict[str, int]:
         for name, encoding in latents.items()
         if not encoding.discrete
     }
+
+
+def read_latents(path: Path, model: Any, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+    """Latents from a file, by name, in the shapes that the model's prior draws.
+
+    Args:
+        path: a ``.npz`` with ``NAME_mean`` (as ``vaekit encode`` writes it) or ``NAME`` for every latent, or a
+            ``.npy`` with all of them side by side.
+        model: whose latents they are.
+        device: where they are wanted.
+
+    Raises:
+        UserError: if the file cannot be read or does not hold the latents of the model.
+    """
+    shapes = {name: value.shape[1:] for name, value in model.sample_latents(1).items()}
+    try:
+        content = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist.") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} cannot be read: {str(error).rstrip('.')}.") from None
+    if isinstance(content, np.ndarray):
+        ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
+        if content.ndim < 2 or math.prod(content.shape[1:]) != ends[-1]:
+            raise UserError(
+                f"{path} has rows of shape {content.shape[1:]}; the model has {ends[-1]} latents side by side."
+            )
+        pieces = np.split(content.reshape(len(content), -1), ends[:-1], axis=1)
+        arrays = dict(zip(shapes, pieces, strict=True))
+    else:
+        arrays = {name: content[key] for name in shapes for key in (f"{name}_mean", name) if key in content}
+        if missing := shapes.keys() - arrays.keys():
+            raise UserError(f"{path} does not hold the latent {sorted(missing)[0]}; it holds {', '.join(content)}.")
+    latents = {}
+    for name, shape in shapes.items():
+        if math.prod(arrays[name].shape[1:]) != math.prod(shape):
+            raise UserError(
+                f"the latent {name} in {path} has rows of shape {arrays[name].shape[1:]}, not {tuple(shape)}."
+            )
+        values = torch.from_numpy(arrays[name]).to(device, torch.get_default_dtype())
+        latents[name] = values.reshape(-1, *shape)
+    return latents

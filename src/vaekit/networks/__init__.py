@@ -18,6 +18,7 @@ from vaekit.networks.input import LogInput
 from vaekit.networks.linear import Affine
 from vaekit.networks.mlp import MLP
 from vaekit.networks.network import Network
+from vaekit.networks.tutorial import TutorialDecoder, TutorialEncoder
 
 __all__ = [
     "MLP",
@@ -30,4 +31,6 @@ __all__ = [
     "LogInput",
     "MovingAverageCodebook",
     "Network",
+    "TutorialDecoder",
+    "TutorialEncoder",
 ]

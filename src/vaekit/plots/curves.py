@@ -31,6 +31,7 @@ def curves(metrics: Sequence[Mapping[str, Any]]) -> Figure:
     draw(right, "validation_kl", "−KL", sign=-1.0, color=GREEN)
     right.set(xlabel="epoch", title="its two terms, validation")
     for axes in (left, right):
+        axes.xaxis.get_major_locator().set_params(integer=True)
         if axes.lines:
             axes.legend(frameon=False)
     return figure

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from vaekit.schedules import Schedule, Step, at
 from vaekit.training.device import choose_device
 from vaekit.training.files import write_tensors
 from vaekit.training.folder import clear_folder, fresh_folder, open_folder
+from vaekit.training.interrupt import listening
 from vaekit.training.progress import Bar, say
 from vaekit.training.run import FORMAT, Run, read_metrics, rewrite_metrics
 from vaekit.training.settings import OPTIMIZERS, Phase, Settings
@@ -154,7 +152,7 @@ class Training:
         )
         total = sum(phase.epochs for phase in self.phases) * len(self.batches)
         done = counters.epochs_total * len(self.batches) + counters.batch
-        with self._listening(), Bar("training", total, "steps", done=done, quiet=self.quiet) as bar:
+        with listening(self._ask_to_stop), Bar("training", total, "steps", done=done, quiet=self.quiet) as bar:
             while counters.phase < len(self.phases):
                 phase = self.phases[counters.phase]
                 players = self._begin(phase)
@@ -335,20 +333,5 @@ class Training:
         counters, patience = self.state.counters, self.settings.patience
         return bool(patience) and counters.waited >= patience
 
-    @contextmanager
-    def _listening(self) -> Iterator[None]:
-        """Ctrl-C asks for a stop after the step; a second one stops at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def ask(number: int, frame: object) -> None:
-            self.stop_asked = True
-            signal.signal(signal.SIGINT, before[signal.SIGINT])
-
-        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _ask_to_stop(self) -> None:
+        self.stop_asked = True

@@ -1,0 +1,285 @@
+"""The papers that parts and recipes name, as BibTeX.
+
+A paper is named by a line such as ``Kingma & Welling 2013, appendix C.2; β: Higgins et al. 2017``: pieces between
+semicolons, each beginning with authors and year (after a word and a colon, where only one option comes from there).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of a bibliography.
+
+    Attributes:
+        key: what ``\\cite`` names.
+        kind: ``article``, ``inproceedings``, ``misc``, ``software``.
+        fields: title, author and so on, in the order in which they are written.
+    """
+
+    key: str
+    kind: str
+    fields: dict[str, str]
+
+    def bibtex(self) -> str:
+        """The entry as it stands in a ``.bib`` file, without a newline at the end."""
+        width = max(map(len, self.fields))
+        lines = [f"  {name:<{width}} = {{{value}}}" for name, value in self.fields.items()]
+        return f"@{self.kind}{{{self.key},\n" + ",\n".join(lines) + "\n}"
+
+
+def entry_of(piece: str) -> Entry | None:
+    """The entry that a piece without semicolons names by the authors and the year at its start, if it is known."""
+    whole = piece.strip()
+    for start in (whole, re.sub(r"^[^:,;]*: ", "", whole)):
+        for label, entry in ENTRIES.items():
+            if re.match(rf"{re.escape(label)}(?!\w)", start):
+                return entry
+    return None
+
+
+def entries_for(texts: Iterable[str]) -> list[Entry]:
+    """The entries that lines such as ``part_paper`` name, each once, in the order of their first mention.
+
+    What names no known paper is passed over: a part of a user's own may come from anywhere.
+
+    >>> [entry.key for entry in entries_for(["Kingma & Welling 2013; β: Higgins et al. 2017"])]
+    ['kingma2014autoencoding', 'higgins2017beta']
+    """
+    found = (entry_of(piece) for text in texts for piece in text.split(";"))
+    return list({entry.key: entry for entry in found if entry is not None}.values())
+
+
+def software(version: str) -> Entry:
+    """The entry of vaekit itself."""
+    title = "vaekit: variational autoencoders from parts that compose"
+    return Entry("vaekit", "software", {"title": title, "author": "{The vaekit contributors}", "version": version})
+
+
+def _talk(key: str, title: str, author: str, venue: str, year: int, arxiv: str = "", **more: str) -> Entry:
+    """A paper of a conference."""
+    fields = {"title": title, "author": author, "booktitle": venue} | more | {"year": str(year)}
+    return Entry(key, "inproceedings", fields | _eprint(arxiv))
+
+
+def _article(key: str, title: str, author: str, journal: str, year: int, arxiv: str = "", **more: str) -> Entry:
+    """A paper of a journal, or a preprint."""
+    fields = {"title": title, "author": author, "journal": journal} | more | {"year": str(year)}
+    return Entry(key, "article", fields | _eprint(arxiv))
+
+
+def _eprint(arxiv: str) -> dict[str, str]:
+    return {"eprint": arxiv, "archiveprefix": "arXiv"} if arxiv else {}
+
+
+_ICLR = "International Conference on Learning Representations"
+_ICML = "International Conference on Machine Learning"
+_NEURIPS = "Advances in Neural Information Processing Systems"
+_PMLR = "Proceedings of Machine Learning Research"
+
+# By authors and year, as parts and recipes write them; what has no year, by its title.
+ENTRIES: dict[str, Entry] = {
+    "Bowman et al. 2016": _talk(
+        "bowman2016generating",
+        "Generating Sentences from a Continuous Space",
+        "Bowman, Samuel R. and Vilnis, Luke and Vinyals, Oriol and Dai, Andrew M. and Jozefowicz, Rafal and "
+        "Bengio, Samy",
+        "{SIGNLL} Conference on Computational Natural Language Learning",
+        2016,
+        "1511.06349",
+        pages="10--21",
+    ),
+    "Burda et al. 2016": _talk(
+        "burda2016importance",
+        "Importance Weighted Autoencoders",
+        "Burda, Yuri and Grosse, Roger and Salakhutdinov, Ruslan",
+        _ICLR,
+        2016,
+        "1509.00519",
+    ),
+    "Dauphin et al. 2017": _talk(
+        "dauphin2017language",
+        "Language Modeling with Gated Convolutional Networks",
+        "Dauphin, Yann N. and Fan, Angela and Auli, Michael and Grangier, David",
+        _ICML,
+        2017,
+        "1612.08083",
+        series=_PMLR,
+        volume="70",
+        pages="933--941",
+    ),
+    "Dhariwal et al. 2020": _article(
+        "dhariwal2020jukebox",
+        "Jukebox: A Generative Model for Music",
+        "Dhariwal, Prafulla and Jun, Heewoo and Payne, Christine and Kim, Jong Wook and Radford, Alec and "
+        "Sutskever, Ilya",
+        "arXiv preprint arXiv:2005.00341",
+        2020,
+        "2005.00341",
+    ),
+    "Fu et al. 2019": _talk(
+        "fu2019cyclical",
+        "Cyclical Annealing Schedule: A Simple Approach to Mitigating {KL} Vanishing",
+        "Fu, Hao and Li, Chunyuan and Liu, Xiaodong and Gao, Jianfeng and Celikyilmaz, Asli and Carin, Lawrence",
+        "Conference of the North American Chapter of the Association for Computational Linguistics",
+        2019,
+        "1903.10145",
+        pages="240--250",
+    ),
+    "Higgins et al. 2017": _talk(
+        "higgins2017beta",
+        "beta-{VAE}: Learning Basic Visual Concepts with a Constrained Variational Framework",
+        "Higgins, Irina and Matthey, Loic and Pal, Arka and Burgess, Christopher and Glorot, Xavier and "
+        "Botvinick, Matthew and Mohamed, Shakir and Lerchner, Alexander",
+        _ICLR,
+        2017,
+    ),
+    "Kingma et al. 2016": _talk(
+        "kingma2016improved",
+        "Improved Variational Inference with Inverse Autoregressive Flow",
+        "Kingma, Diederik P. and Salimans, Tim and Jozefowicz, Rafal and Chen, Xi and Sutskever, Ilya and Welling, Max",
+        _NEURIPS,
+        2016,
+        "1606.04934",
+        volume="29",
+    ),
+    "Kingma & Welling 2013": _talk(
+        "kingma2014autoencoding",
+        "Auto-Encoding Variational {Bayes}",
+        "Kingma, Diederik P. and Welling, Max",
+        _ICLR,
+        2014,
+        "1312.6114",
+    ),
+    "Kingma & Welling 2019": _article(
+        "kingma2019introduction",
+        "An Introduction to Variational Autoencoders",
+        "Kingma, Diederik P. and Welling, Max",
+        "Foundations and Trends in Machine Learning",
+        2019,
+        "1906.02691",
+        volume="12",
+        number="4",
+        pages="307--392",
+    ),
+    "Kingma, Rezende, Mohamed & Welling 2014": _talk(
+        "kingma2014semisupervised",
+        "Semi-Supervised Learning with Deep Generative Models",
+        "Kingma, Diederik P. and Rezende, Danilo J. and Mohamed, Shakir and Welling, Max",
+        _NEURIPS,
+        2014,
+        "1406.5298",
+        volume="27",
+    ),
+    "Lopez et al. 2018": _article(
+        "lopez2018deep",
+        "Deep Generative Modeling for Single-Cell Transcriptomics",
+        "Lopez, Romain and Regier, Jeffrey and Cole, Michael B. and Jordan, Michael I. and Yosef, Nir",
+        "Nature Methods",
+        2018,
+        volume="15",
+        number="12",
+        pages="1053--1058",
+        doi="10.1038/s41592-018-0229-2",
+    ),
+    "Loshchilov & Hutter 2017": _talk(
+        "loshchilov2017sgdr",
+        "{SGDR}: Stochastic Gradient Descent with Warm Restarts",
+        "Loshchilov, Ilya and Hutter, Frank",
+        _ICLR,
+        2017,
+        "1608.03983",
+    ),
+    "Makhzani et al. 2015": _article(
+        "makhzani2015adversarial",
+        "Adversarial Autoencoders",
+        "Makhzani, Alireza and Shlens, Jonathon and Jaitly, Navdeep and Goodfellow, Ian and Frey, Brendan",
+        "arXiv preprint arXiv:1511.05644",
+        2015,
+        "1511.05644",
+    ),
+    "Rezende et al. 2014": _talk(
+        "rezende2014stochastic",
+        "Stochastic Backpropagation and Approximate Inference in Deep Generative Models",
+        "Rezende, Danilo Jimenez and Mohamed, Shakir and Wierstra, Daan",
+        _ICML,
+        2014,
+        "1401.4082",
+        series=_PMLR,
+        volume="32",
+        pages="1278--1286",
+    ),
+    "Rybkin et al. 2021": _talk(
+        "rybkin2021simple",
+        "Simple and Effective {VAE} Training with Calibrated Decoders",
+        "Rybkin, Oleh and Daniilidis, Kostas and Levine, Sergey",
+        _ICML,
+        2021,
+        "2006.13202",
+        series=_PMLR,
+        volume="139",
+        pages="9179--9189",
+    ),
+    "Salimans et al. 2017": _talk(
+        "salimans2017pixelcnn",
+        "{PixelCNN++}: Improving the {PixelCNN} with Discretized Logistic Mixture Likelihood and Other Modifications",
+        "Salimans, Tim and Karpathy, Andrej and Chen, Xi and Kingma, Diederik P.",
+        _ICLR,
+        2017,
+        "1701.05517",
+    ),
+    "Sønderby et al. 2016": _talk(
+        "sonderby2016ladder",
+        "Ladder Variational Autoencoders",
+        r"S{\o}nderby, Casper Kaae and Raiko, Tapani and Maal{\o}e, Lars and S{\o}nderby, S{\o}ren Kaae and "
+        "Winther, Ole",
+        _NEURIPS,
+        2016,
+        "1602.02282",
+        volume="29",
+    ),
+    "TensorFlow tutorial: Convolutional Variational Autoencoder": Entry(
+        "tensorflowcvae",
+        "misc",
+        {
+            "title": "Convolutional Variational Autoencoder",
+            "author": "{The TensorFlow Authors}",
+            "howpublished": r"\url{https://www.tensorflow.org/tutorials/generative/cvae}",
+        },
+    ),
+    "Tomczak & Welling 2018": _talk(
+        "tomczak2018vampprior",
+        "{VAE} with a {VampPrior}",
+        "Tomczak, Jakub M. and Welling, Max",
+        "International Conference on Artificial Intelligence and Statistics",
+        2018,
+        "1705.07120",
+        series=_PMLR,
+        volume="84",
+        pages="1214--1223",
+    ),
+    "van den Oord et al. 2016": _talk(
+        "vandenoord2016pixel",
+        "Pixel Recurrent Neural Networks",
+        r"van den Oord, A{\"a}ron and Kalchbrenner, Nal and Kavukcuoglu, Koray",
+        _ICML,
+        2016,
+        "1601.06759",
+        series=_PMLR,
+        volume="48",
+        pages="1747--1756",
+    ),
+    "van den Oord et al. 2017": _talk(
+        "vandenoord2017neural",
+        "Neural Discrete Representation Learning",
+        r"van den Oord, A{\"a}ron and Vinyals, Oriol and Kavukcuoglu, Koray",
+        _NEURIPS,
+        2017,
+        "1711.00937",
+        volume="30",
+    ),
+}

@@ -1,0 +1,92 @@
+"""How unlikely each row is: −log p(x) in nats, and whether it is beyond what the model has seen.
+
+A row is called an anomaly if its score exceeds that of all but a share of the validation rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Annotated
+
+import tyro
+
+from vaekit.cli.options import (
+    Json,
+    OptionalData,
+    OutFile,
+    Parts,
+    RunFolder,
+    SplitName,
+    check_numbers,
+    data_for,
+    import_parts,
+    open_run,
+    print_json,
+)
+from vaekit.errors import UserError
+
+
+@dataclass
+class Options:
+    run: RunFolder
+    data: OptionalData = None
+    out: OutFile = field(default=tyro.MISSING)
+    """Where to write: .csv, .parquet, .npz, or .npy (the scores alone)."""
+    samples: int = 100
+    """Draws for each row."""
+    share: Annotated[float, tyro.conf.arg(metavar="X")] = 0.01
+    """Share of ordinary rows that may be called anomalies."""
+    split: SplitName = None
+    seed: int = 0
+    """Of the draws."""
+    device: str = "auto"
+    """cpu, cuda, mps or auto."""
+    parts: Parts = ()
+    json: Json = False
+
+
+def run(options: Options) -> int:
+    check_numbers(samples=options.samples, seed=options.seed)
+    if not 0 < options.share < 1:
+        raise UserError(f"--share must be between 0 and 1, got {options.share}.")
+    from vaekit.cli.outputs import check_ending, write
+
+    check_ending(options.out, (".csv", ".parquet", ".npz", ".npy"))
+    import_parts(options.parts)
+    from vaekit.data.loader import Loader
+    from vaekit.evaluation.anomaly import scores, threshold
+    from vaekit.training.progress import Bar
+
+    opened = open_run(options.run, options.device)
+    data_set, split = data_for(opened, options.data, options.split)
+    device = next(opened.model.parameters()).device
+    ordinary = opened.data.validation
+    rows = data_set.split(split)
+    with Bar("scoring", len(ordinary.x) + len(rows.x), "rows", quiet=options.json) as bar:
+
+        def score(split_rows, kind):
+            batches = Loader(split_rows, kind, device, 100)
+            return scores(opened.model, batches, samples=options.samples, seed=options.seed, progress=bar.advance)
+
+        limit = threshold(score(ordinary, opened.data.kind), 1 - options.share)
+        score_of_rows = score(rows, data_set.kind)
+    beyond = score_of_rows > limit
+    write(options.out, {"score": score_of_rows, "anomaly": beyond})
+    summary = {
+        "run": str(options.run),
+        "rows": len(score_of_rows),
+        "anomalies": int(beyond.sum()),
+        "threshold": limit,
+        "share": options.share,
+        "score": "-log p(x)" if "density" in opened.model.abilities else "-log p(x|z)",
+        "samples": options.samples,
+        "unit": "nats",
+        "file": str(options.out),
+    }
+    if options.json:
+        print_json(summary)
+    else:
+        print(
+            f"{summary['anomalies']} of {summary['rows']} rows score above {limit:.3f} nats, "
+            f"the {1 - options.share:.0%} quantile of {summary['score']} on the validation rows"
+        )
+    return 0

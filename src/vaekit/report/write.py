@@ -1,0 +1,61 @@
+"""Write the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from vaekit.data.dataset import Dataset
+from vaekit.errors import UserError
+from vaekit.evaluation.doctor import Finding
+from vaekit.report.material import gather
+from vaekit.report.page import document
+from vaekit.report.sections import body, title
+from vaekit.training.files import replacing
+from vaekit.training.run import Run
+
+
+def write_report(
+    run: Run,
+    data_set: Dataset | None = None,
+    *,
+    split: str = "test",
+    samples: int = 500,
+    limit: int = 1000,
+    seed: int = 0,
+    findings: Sequence[Finding] | None = None,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Path:
+    """Write ``report.html`` into the run folder: curve, numbers, pictures and findings on one page.
+
+    Args:
+        run: a run with weights.
+        data_set: other data of the same shape; the run's own without it.
+        split: which rows the page is about: ``train``, ``validation``, ``test`` or ``all``.
+        samples: draws for each row of the importance-weighted estimate.
+        limit: use only the first rows of the split.
+        seed: of all random numbers.
+        findings: of the doctor; without them it is asked.
+        progress: told the rows finished.
+
+    Returns:
+        Where the page is.
+
+    Raises:
+        UserError: if the data does not fit the model, or the page cannot be written.
+    """
+    data = run.data if data_set is None else data_set.read_as(run.kind)
+    classes = run.config["data"].get("condition_dim", 0)
+    if classes and not data.condition_dim:
+        data = data.conditioned(classes)
+    material = gather(
+        run, data, split=split, samples=samples, limit=limit, seed=seed, findings=findings, progress=progress
+    )
+    page = document(title(material), body(material))
+    path = run.folder / "report.html"
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
+    return path

@@ -1,0 +1,33 @@
+"""Ctrl-C as a wish, not as an accident."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def listening(ask: Callable[[], None]) -> Iterator[None]:
+    """While inside, Ctrl-C or a request to end calls ``ask``; a second Ctrl-C stops at once.
+
+    Outside the main thread signals cannot be heard, and nothing is changed.
+
+    Args:
+        ask: what is called; it should make the work stop at its next good place.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def heard(number: int, frame: object) -> None:
+        ask()
+        signal.signal(signal.SIGINT, before[signal.SIGINT])
+
+    before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

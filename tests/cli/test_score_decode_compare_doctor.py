@@ -1,0 +1,88 @@
+"""The verbs that work on finished runs: decode, score, compare, doctor."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+from cli_cases import Command
+
+
+@pytest.mark.parametrize("recipe", ["vae", "aae", "hvae", "vq-vae"])
+@pytest.mark.parametrize("ending", ["npy", "npz"])
+def test_decoding_what_was_encoded_is_reconstructing(
+    recipe: str, ending: str, vaekit: Command, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    latents, decoded, rebuilt = tmp_path / f"z.{ending}", tmp_path / "x.npy", tmp_path / "r.npy"
+    assert vaekit("encode", runs[recipe], "-o", latents).code == 0
+    assert vaekit("decode", runs[recipe], latents, "-o", decoded).code == 0
+    assert vaekit("reconstruct", runs[recipe], "-n", 270, "-o", rebuilt).code == 0
+    np.testing.assert_allclose(np.load(decoded), np.load(rebuilt), atol=1e-5)
+
+
+def test_latents_that_do_not_fit(vaekit: Command, runs: dict[str, Path], tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.npy"
+    np.save(wrong, np.zeros((4, 7), np.float32))
+    message, _ = vaekit.refused("decode", runs["vae"], wrong, "-o", tmp_path / "x.npy")
+    assert message == f"{wrong} has rows of shape (7,); the model has 3 latents side by side."
+    message, _ = vaekit.refused("decode", runs["vae"], tmp_path / "none.npy", "-o", tmp_path / "x.npy")
+    assert message == f"{tmp_path / 'none.npy'} does not exist."
+    np.savez(tmp_path / "other.npz", y=np.zeros((4, 3)))
+    message, _ = vaekit.refused("decode", runs["vae"], tmp_path / "other.npz", "-o", tmp_path / "x.npy")
+    assert message == f"{tmp_path / 'other.npz'} does not hold the latent z; it holds y."
+    assert not (tmp_path / "x.npy").exists()
+
+
+def test_scores_in_every_format(vaekit: Command, runs: dict[str, Path], tmp_path: Path) -> None:
+    said = vaekit("score", runs["vae"], "-o", tmp_path / "s.csv", "--samples", 3, "--json")
+    summary = json.loads(said.out)
+    rows = list(csv.DictReader((tmp_path / "s.csv").open()))
+    assert len(rows) == summary["rows"] == 270
+    assert sum(row["anomaly"] == "True" for row in rows) == summary["anomalies"]
+    for row in rows:
+        assert (float(row["score"]) > summary["threshold"]) == (row["anomaly"] == "True")
+    for name in ("s.npy", "s.npz", "s.parquet"):
+        assert vaekit("score", runs["vae"], "-o", tmp_path / name, "--samples", 3).code == 0
+    scores = np.load(tmp_path / "s.npy")
+    np.testing.assert_allclose(scores, [float(row["score"]) for row in rows], rtol=1e-6)
+    np.testing.assert_array_equal(pyarrow.parquet.read_table(tmp_path / "s.parquet")["score"], scores)
+
+
+def test_rows_unlike_the_data_are_anomalies(vaekit: Command, tmp_path: Path) -> None:
+    trained = tmp_path / "run"
+    assert vaekit("train", "digits", "--network", "mlp:hidden=32", "--epochs", 15, "--out", trained).code == 0
+    np.save(tmp_path / "ones.npy", np.ones((20, 8, 8), np.uint8))
+    said = vaekit("score", trained, tmp_path / "ones.npy", "-o", tmp_path / "s.npy", "--samples", 3, "--json")
+    assert json.loads(said.out)["anomalies"] == 20
+
+
+def test_compare(vaekit: Command, runs: dict[str, Path]) -> None:
+    chosen = [runs[name] for name in ("vae", "hvae", "aae", "m2")]
+    said = vaekit("compare", *chosen, "--samples", 3, "--limit", 40, "--json")
+    rows = {row["system"]: row for row in json.loads(said.out)["runs"]}
+    alone = json.loads(vaekit("evaluate", runs["hvae"], "--samples", 3, "--limit", 40, "--json").out)
+    assert rows["hvae"]["nll"] == alone["nll"]
+    assert rows["aae"]["nll"] is None
+    assert vaekit("compare", *chosen, "--samples", 3, "--limit", 40).out.count("\n") == 6
+
+
+def test_what_cannot_be_compared(vaekit: Command, runs: dict[str, Path]) -> None:
+    message, _ = vaekit.refused("compare", runs["vae"], runs["vectors"])
+    assert "cannot be compared: one is of digits" in message
+    message, _ = vaekit.refused("compare", runs["vae"])
+    assert message == "compare needs at least two runs."
+
+
+@pytest.mark.parametrize("recipe", ["vae", "aae", "hvae", "m2", "vq-vae", "vectors"])
+def test_doctor(recipe: str, vaekit: Command, runs: dict[str, Path]) -> None:
+    findings = json.loads(vaekit("doctor", runs[recipe], "--limit", 50, "--json").out)["findings"]
+    assert all(finding["what"] and finding["cure"] for finding in findings)
+    assert vaekit("doctor", runs[recipe], "--limit", 50).code == 0
+
+
+def test_doctor_of_the_machine(vaekit: Command) -> None:
+    assert {"vaekit", "python", "torch", "threads"} <= json.loads(vaekit("doctor", "--json").out).keys()

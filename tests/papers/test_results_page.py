@@ -1,0 +1,47 @@
+"""docs/results.md is what the script makes of results/*.json."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from vaekit.papers import Row
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    specification = importlib.util.spec_from_file_location("make_results", ROOT / "docs" / "make_results.py")
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def test_the_page_is_up_to_date(script: ModuleType) -> None:
+    assert script.PAGE.read_text(encoding="utf-8") == script.text(), "run python docs/make_results.py"
+
+
+def test_the_rows_that_are_kept_are_rows() -> None:
+    for file in (ROOT / "results").glob("*.json"):
+        for document in json.loads(file.read_text(encoding="utf-8")):
+            said = document.pop("verdict")
+            assert Row(**document).verdict == said, f"a verdict in {file.name} was typed"
+
+
+def test_a_page(script: ModuleType, tmp_path: Path) -> None:
+    assert "No results are kept yet." in script.text(tmp_path)
+    row = Row(
+        *("aevb", "vae", "mnist", "test log p(x|z)", "nats", "10,000 images"),
+        *(-155.91, "printed", "≥ -157.0", -156.5, 0.25, (0, 1), "paper", "vaekit reproduce aevb", "abc1234", 12.0),
+    )
+    (tmp_path / "aevb.json").write_text(json.dumps([row.document()]))
+    page = script.text(tmp_path)
+    assert r"| vae | mnist | test log p(x\|z) (nats) | −155.91 | ≥ −157.0 | −156.50 ± 0.250 | as expected |" in page
+    assert "Again: `vaekit reproduce aevb` (budget: paper; seed 0, 1; commit abc1234)" in page
