@@ -18,6 +18,11 @@ img { max-width: 100%; height: auto; display: block; background: white; }
 .table { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
 th, td { text-align: left; padding: .3rem .7rem; border-bottom: 1px solid #8886; vertical-align: top; }
 td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+@media (max-width: 40rem) {
+  table, tbody, tr, td { display: block; } tr:first-child { display: none; }
+  td { border: 0; padding: .1rem 0; } tr { border-bottom: 1px solid #8886; padding: .7rem 0; }
+  td.number { text-align: left; } td[data-is]::before { content: attr(data-is) ": "; opacity: .7; }
+}
 code { font-size: .9em; overflow-wrap: anywhere; }
 """
 
@@ -50,9 +55,10 @@ def write_page(
     body = "".join(
         f"<tr><td>{escape(row.system)}</td><td>{escape(row.metric)} ({escape(row.unit)})<br>"
         f"<small>{escape(row.protocol)}</small></td>"
-        f'<td class="number">{figure(row.published)}</td>'
-        f'<td class="number">{escape(row.expected.replace("-", "−")) or "–"}</td>'
-        f'<td class="number"><b>{figure(row.measured)}</b></td><td>{row.verdict}</td></tr>'
+        f'<td class="number" data-is="published">{figure(row.published)}</td>'
+        f'<td class="number" data-is="expected">{escape(row.expected.replace("-", "−")) or "–"}</td>'
+        f'<td class="number" data-is="measured"><b>{figure(row.measured)}</b></td>'
+        f'<td data-is="verdict">{row.verdict}</td></tr>'
         for row in rows
     )
     shown = "".join(

@@ -238,7 +238,7 @@ def reproduce(request: Request) -> Reproduction:
 
     def row(system: str, metric: str, unit: str, protocol: str, measured: float, **more: Any) -> Row:
         common = {"published": None, "certainty": "nothing published", "expected": ""}
-        budget = "paper" if of_paper else f"{epochs} epochs instead of {EPOCHS}"
+        budget = "paper" if of_paper else f"{epochs} epoch{'s' * (epochs > 1)} instead of {EPOCHS}"
         return Row(
             paper="tf-tutorial",
             system=system,

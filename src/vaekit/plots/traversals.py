@@ -36,10 +36,10 @@ def traversals(images: np.ndarray, units: Sequence[str], values: Sequence[float]
     page = sheet(images)
     figure, (axes,) = panels(1, width=WIDTH, height=0.5 + (WIDTH - 1.2) * page.shape[0] / page.shape[1])
     axes.imshow(page[..., 0] if channels == 1 else page, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axes.set_xticks(
-        [column * (width + 1) + (width - 1) / 2 for column in range(columns)],
-        [f"{value + 0.0:.2g}".replace("-", "−") for value in values],
-    )
+    # What rounding left of a zero is one.
+    largest = max(abs(value) for value in values) or 1.0
+    steps = [f"{0.0 if abs(value) < 1e-5 * largest else value:.2g}".replace("-", "−") for value in values]
+    axes.set_xticks([column * (width + 1) + (width - 1) / 2 for column in range(columns)], steps)
     axes.set_yticks([row * (height + 1) + (height - 1) / 2 for row in range(rows)], list(units))
     _bare(axes)
     return figure

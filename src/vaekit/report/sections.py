@@ -230,7 +230,7 @@ def traversal(material: Material) -> str | Skipped:
         sheet = traversals(
             pictures.reshape(len(units), -1, *pictures.shape[1:]),
             names,
-            [round(v, 2) + 0.0 for v in material.values.tolist()],
+            material.values.tolist(),
         )
         return figure(sheet, "what each unit does", caption, "sheet")
     if isinstance(material.data.kind, Categories):
