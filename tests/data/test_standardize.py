@@ -17,7 +17,7 @@ import vaekit as vk
 from vaekit import data
 from vaekit.config import from_document, to_document
 from vaekit.data import chunks
-from vaekit.data.kinds import Binary, Categories, Counts, GreyLevels, Kind, Real
+from vaekit.data.kinds import FURTHEST, Binary, Categories, Counts, GreyLevels, Kind, Real
 from vaekit.errors import UserError
 
 RNG = np.random.default_rng(0)
@@ -333,3 +333,10 @@ def test_many_zeros_are_still_counts() -> None:
     kind = data.as_dataset(x).kind
     assert kind == Counts()
     assert kind.default_likelihood == "negative-binomial"
+
+
+def test_a_row_far_beyond_the_training_rows_stays_a_number() -> None:
+    kind = Real(mean=(0.0, 0.0), scale=(1e-30, 1.0))
+    x = kind.prepare(torch.tensor([[1e30, 2.0], [-1e30, 3.0], [1e-30, 4.0]], dtype=torch.float64))
+    assert x.flatten().tolist() == pytest.approx([FURTHEST, 2.0, -FURTHEST, 3.0, 1.0, 4.0])
+    assert torch.isfinite(x.square()).all()

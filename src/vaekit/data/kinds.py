@@ -23,6 +23,9 @@ from vaekit.config import part
 Numbers = float | tuple[float, ...]
 
 
+FURTHEST = 1e18  # its square is still a number in single precision
+
+
 @part("kind/binary")
 @dataclass(frozen=True)
 class Binary:
@@ -165,11 +168,15 @@ class Real:
         return "standardised" if self.standardized else ""
 
     def prepare(self, raw: Tensor) -> Tensor:
-        """(raw − mean) / scale, computed in double precision where the device has it."""
+        """(raw − mean) / scale, computed in double precision where the device has it.
+
+        Nothing is further out than ``FURTHEST`` scales: a row may be absurd beside the training rows, and its
+        likelihood must be absurdly small then, not infinite or no number.
+        """
         if not self.standardized:
             return raw.to(torch.get_default_dtype())
         wide, mean, scale = self._wide(raw)
-        return ((wide - mean) / scale).to(torch.get_default_dtype())
+        return ((wide - mean) / scale).clamp(-FURTHEST, FURTHEST).to(torch.get_default_dtype())
 
     def restore(self, x: Tensor) -> Tensor:
         """x · scale + mean, in the type of x."""
