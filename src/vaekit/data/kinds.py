@@ -176,7 +176,10 @@ class Real:
         if not self.standardized:
             return raw.to(torch.get_default_dtype())
         wide, mean, scale = self._wide(raw)
-        return ((wide - mean) / scale).clamp(-FURTHEST, FURTHEST).to(torch.get_default_dtype())
+        scaled = (wide - mean) / scale
+        # What is infinite in the data stays so: training names its row.
+        near = torch.where(wide.isfinite(), scaled.clamp(-FURTHEST, FURTHEST), scaled)
+        return near.to(torch.get_default_dtype())
 
     def restore(self, x: Tensor) -> Tensor:
         """x · scale + mean, in the type of x."""
