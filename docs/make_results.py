@@ -49,7 +49,8 @@ def section(name: str, rows: list[dict[str, Any]]) -> str:
     seeds = ", ".join(map(str, first["seeds"]))
     lines += [
         "",
-        f"Again: `{first['command']}` (budget: {first['budget']}; seed {seeds}; commit {first['commit']})",
+        f"Again: `{first['command']}` (budget: {first['budget']}; seed {seeds}; "
+        f"commit at the end of the run {first['commit']})",
         "",
     ]
     for row in rows:

@@ -44,4 +44,4 @@ def test_a_page(script: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "aevb.json").write_text(json.dumps([row.document()]))
     page = script.text(tmp_path)
     assert r"| vae | mnist | test log p(x\|z) (nats) | −155.91 | ≥ −157.0 | −156.50 ± 0.250 | as expected |" in page
-    assert "Again: `vaekit reproduce aevb` (budget: paper; seed 0, 1; commit abc1234)" in page
+    assert "Again: `vaekit reproduce aevb` (budget: paper; seed 0, 1; commit at the end of the run abc1234)" in page

@@ -87,7 +87,7 @@ def decoder_ignores_z(patient: Patient) -> Finding | None:
         return None
     return Finding(
         "decoder-ignores-z",
-        f"the decoder ignores z: with another row's code log p(x|z) falls by only {(own - swapped) / rows:.2f} nats",
+        f"the decoder ignores z: with another row's code log p(x|z) falls by {max(0.0, own - swapped) / rows:.2f} nats",
         "train longer, warm the KL up, or give the decoder less freedom of its own",
     )
 

@@ -77,7 +77,7 @@ def log_likelihood(
     with evaluating(model, seed):
         for batch in batches:
             batch = batch._replace(label=None)
-            per_draw = batch.x.numel() * getattr(model, "num_classes", 1)
+            per_draw = batch.x.numel() * getattr(model, "num_branches", 1)
             chunk = max(1, min(samples, budget // per_draw))
             rows = len(batch.x)
             total = square = batch.x.new_full((rows,), -math.inf)

@@ -48,6 +48,7 @@ class M2(nn.Module):
         self.likelihood = likelihood
         self.prior = prior
         self.num_classes = num_classes
+        self.num_branches = num_classes  # decoded for each draw
 
     @property
     def abilities(self) -> frozenset[str]:

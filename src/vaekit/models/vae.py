@@ -36,6 +36,8 @@ class VAE(nn.Module):
     torch.Size([3, 5])
     """
 
+    num_branches = 1
+
     def __init__(self, prior: nn.Module, posterior: nn.Module, likelihood: nn.Module) -> None:
         super().__init__()
         self.prior = prior

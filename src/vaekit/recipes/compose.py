@@ -48,6 +48,12 @@ def _directed(text: str, direction: str) -> type | None:
     return known.get(f"{name}-{direction}") or known.get(name)
 
 
+def between_vectors(data: Dataset, text: str | None) -> str:
+    """The network for a map between two vectors of latents: the one asked for, fully connected if that needs images."""
+    text = text or default_network(data)
+    return "mlp" if getattr(_directed(text, "encoder"), "images_only", False) else text
+
+
 def _make_network(text: str, direction: str, **context: Any) -> nn.Module:
     name, options = parse(text)
     found = _directed(text, direction)

@@ -9,6 +9,7 @@ from vaekit.posteriors import Chain as ChainPosterior
 from vaekit.posteriors import Diagonal
 from vaekit.priors import Chain as ChainPrior
 from vaekit.recipes.compose import (
+    between_vectors,
     default_latent_dim,
     make_decoder,
     make_encoder,
@@ -41,14 +42,9 @@ def hvae(
     dim = default_latent_dim(data) if latent_dim is None else latent_dim
     top = Diagonal(make_encoder(data, network), dim)
     posterior = ChainPosterior({"z2": top, "z1": Diagonal(make_encoder(data, network, condition_dim=dim), dim)})
-    conditional = Diagonal(make_decoder(data, _flat(network), dim), dim)
+    conditional = Diagonal(make_decoder(data, between_vectors(data, network), dim), dim)
     levels = {"z2": make_part("prior", prior, **surroundings(data, dim, posterior=top)), "z1": conditional}
     decoder = Concatenate(make_decoder(data, network, 2 * dim))
     model = VAE(ChainPrior(levels), posterior, make_likelihood(data, likelihood, decoder))
     goal = make_part("objective", objective, **surroundings(data, 2 * dim))
     return Plan(model, (Phase(goal, epochs, learning_rate),), data)
-
-
-def _flat(network: str | None) -> str:
-    """Between two vectors of latents there is no image: fully connected layers where the network convolves."""
-    return "mlp" if network is None or network.startswith("convolutional") else network
