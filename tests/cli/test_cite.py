@@ -12,14 +12,16 @@ from cli_cases import Command, everything_in
 
 from vaekit import __version__
 
+SCHEDULED = ["bowman2016generating", "sonderby2016ladder", "loshchilov2017sgdr"]  # warm-up and the cosine
 CITED = {
-    "vae": ["kingma2014autoencoding", "rezende2014stochastic", "higgins2017beta", "vaekit"],
+    "vae": ["kingma2014autoencoding", "rezende2014stochastic", "higgins2017beta", *SCHEDULED, "vaekit"],
     "aae": ["makhzani2015adversarial", "kingma2014autoencoding", "rezende2014stochastic", "vaekit"],
     "hvae": [
         "tomczak2018vampprior",
         "rezende2014stochastic",
         "kingma2014autoencoding",
         "higgins2017beta",
+        *SCHEDULED,
         "vaekit",
     ],
     "m2": ["kingma2014semisupervised", "kingma2014autoencoding", "higgins2017beta", "vaekit"],
@@ -68,7 +70,7 @@ def changed(run: Path, to: Path, **changes: object) -> Path:
     """A copy of a run folder with other values in ``config.json``."""
     shutil.copytree(run, to)
     config = json.loads((to / "config.json").read_text())
-    config |= changes
+    config = {key: value for key, value in (config | changes).items() if value is not None}
     (to / "config.json").write_text(json.dumps(config))
     return to
 

@@ -1,4 +1,24 @@
-"""A mistake gets one sentence, the exit code 2 and no traceback, and nothing is written."""
+"""A mistake gets one sentence, the exit code 2 and no traceback, and nothing is written.
+
+Where the message of each is tested:
+
+============================================  ================================================================
+missing or unreadable file                    ``test_bad_data`` (vektors.npy here)
+unknown name, with the nearest ones           here: verbs, options, parts, recipes, data, schedules
+NaN or infinity: file, row, column, how many  ``test_bad_data``: .npy, .csv, .parquet
+wrong range for the likelihood                ``test_bad_data``
+ragged rows, text in a numeric column         ``test_bad_data``: .csv, .parquet, .npy
+empty data, a single row                      ``test_bad_data``: .npy, .csv, .parquet, folders
+images unreadable or of several sizes         ``test_bad_data``
+text called .npy, object arrays               here (text.npy, words.npy); ``test_bad_data`` (objects.npy)
+latent_dim 0 or negative                      here
+a folder in use                               here; ``training/test_run_folder.py``
+other data at evaluate, encode, score         here (shape, kind); ``test_bad_data`` (columns)
+a damaged run: cut off, newer, unregistered   here; ``training/test_run_folder.py``; ``training/test_damaged_run.py``
+a full disk, a read-only folder               ``training/test_full_disk.py``
+constant columns, duplicates, large batches   ``test_bad_data``: they train
+============================================  ================================================================
+"""
 
 from __future__ import annotations
 
@@ -13,7 +33,7 @@ from cli_cases import Command, everything_in
 from vaekit.training.fit import Training
 
 VERBS = (
-    "cite, compare, decode, demo, doctor, encode, evaluate, list, reconstruct, "
+    "cite, compare, decode, demo, doctor, encode, evaluate, impute, list, reconstruct, "
     "report, reproduce, sample, score, train, traverse"
 )
 RECIPES = "aae, hvae, m2, vae, vq-vae"
@@ -86,12 +106,12 @@ TRAIN = {
     ),
     "train digits --recipe vae:beta=4": (
         "unknown option of the recipe 'vae' 'beta'; known: epochs, latent_dim, learning_rate, likelihood, network, "
-        "objective, posterior, prior.",
+        "objective, posterior, prior, size.",
         "",
     ),
     "train digits --recipe m2 --prior mixture": (
         "unknown option of the recipe 'm2' 'prior'; known: alpha, epochs, latent_dim, learning_rate, likelihood, "
-        "network, num_labelled.",
+        "network, num_labelled, size.",
         "",
     ),
     "train digits --objective elbo:beta=linearr(0,1,epochs=3)": (
@@ -121,7 +141,7 @@ TRAIN = {
     "train one.npy": ("one.npy has 1 row, and at least 3 are needed to set aside validation and test rows.", ""),
     "train nan.npy": (
         "nan.npy holds values that are not finite (200 of 200); the first is nan at row 0, column 0 (counted from 0).",
-        "leave these rows out or fill in the values first.",
+        "say missing=nan if these cells were not observed, else leave the rows out.",
     ),
     "train vectors.npy --recipe vq-vae": (
         "the recipe 'vq-vae' needs images (channels, height, width); {here}/vectors.npy has shape (5,).",
@@ -275,8 +295,8 @@ ASKED = {
         "--values must be one of mean, sample, got 'median'.",
         "did you mean mean?",
     ),
-    "sample {vae} -o table.csv/x.png": ("table.csv/x.png cannot be written: File exists.", ""),
-    "sample {vae} -o /dev/null/x.png": ("/dev/null/x.png cannot be written: File exists.", ""),
+    "sample {vae} -o table.csv/x.png": ("table.csv/x.png cannot be written: Not a directory.", ""),
+    "sample {vae} -o /dev/null/x.png": ("/dev/null/x.png cannot be written: Not a directory.", ""),
     "sample {vectors} -o new/x.png": ("examples of shape (5,) are no images.", "write a .npy or .npz instead."),
     "reconstruct {vectors} -o x.png": ("examples of shape (5,) are no images.", "write a .npy or .npz instead."),
     "reconstruct {vae} -o x.png -n -2": ("--number must be a whole number from 1, got -2.", ""),
@@ -286,7 +306,7 @@ ASKED = {
         "resume with the options that it was started with, or leave them out.",
     ),
     "train --resume {vae} --batch-size 7": (
-        "{vae} was started with settings/batch_size 128, and not 7; it cannot be resumed.",
+        "{vae} was started with settings/batch_size 32, and not 7; it cannot be resumed.",
         "resume with the options that it was started with, or leave them out.",
     ),
     "train --resume {vae} --objective iwae": (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,44 @@ class TestReport:
         assert "is not a run folder" in vaekit.refused("report", tmp_path)[0]
         message = vaekit.refused("report", runs["vectors"], "digits")[0]
         assert "was made for examples of shape (5,)" in message
+
+
+class TestAfterTraining:
+    ASKED = ("digits", "--network", "mlp:hidden=8", "--epochs", 1, "--device", "cpu")
+
+    def test_the_last_line_names_the_page(self, vaekit: Command, tmp_path: Path) -> None:
+        said = vaekit("train", *self.ASKED, "--out", tmp_path / "run")
+        page = tmp_path / "run" / "report.html"
+        assert said.code == 0
+        assert said.err.splitlines()[-1].startswith(f"report: {page}")
+        assert page.read_text(encoding="utf-8").endswith("</html>\n")
+
+    def test_findings_are_said_and_shown(self, vaekit: Command, tmp_path: Path) -> None:
+        asked = (*self.ASKED[:-3], 3, "--objective", "elbo:beta=100", "--out", tmp_path / "run")
+        said = vaekit("train", *asked)
+        assert "found: the decoder ignores z: " in said.err
+        assert "decoder-ignores-z" in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+        said = vaekit("train", *asked, "--overwrite", "--json", "--quiet")
+        assert said.err == ""
+        summary = json.loads(said.out)
+        assert summary["report"] == str(tmp_path / "run" / "report.html")
+        assert "decoder-ignores-z" in [found["name"] for found in summary["findings"]]
+
+    def test_a_page_that_cannot_be_drawn_costs_nothing(
+        self, vaekit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def broken(*arguments: object, **options: object) -> None:
+            raise ZeroDivisionError("no ink")
+
+        monkeypatch.setattr("vaekit.report.write_report", broken)
+        said = vaekit("train", *self.ASKED, "--out", tmp_path / "run")
+        assert said.code == 0
+        run = tmp_path / "run"
+        assert f"warning: the report was not drawn (no ink); vaekit report {run} tries again." in said.err
+        assert (run / "model.safetensors").exists()
+        assert not (run / "report.html").exists()
+        assert json.loads(vaekit("train", *self.ASKED, "--out", tmp_path / "two", "--json").out)["report"] is None
+        assert vaekit("train", *self.ASKED, "--out", tmp_path / "three", "--quiet").err == ""
 
 
 class TestTraverse:

@@ -204,7 +204,7 @@ MISTAKES: list[tuple[str | bytes, dict[str, Any], str]] = [
         "a,b\n1,2\n3,\nnan,5\n-inf,?\n",
         {},
         "HERE holds 4 cells without a finite number; the first is in line 3, column 'b': empty.\n"
-        "hint: leave these rows out or fill in the values first.",
+        "hint: say missing=nan if these cells were not observed, else leave the rows out.",
     ),
     (
         "1,2\n3,4\ninf,5\n",
@@ -260,8 +260,8 @@ MISTAKES: list[tuple[str | bytes, dict[str, Any], str]] = [
     (
         "a,b\n1,2\n",
         {"lable": "a"},
-        "unknown option of a data file 'lable'; known: binarization, header, kind, label, split_seed, standardize, "
-        "test, validation.\nhint: did you mean label?",
+        "unknown option of a data file 'lable'; known: binarization, header, kind, label, missing, split_seed, "
+        "standardize, test, validation.\nhint: did you mean label?",
     ),
 ]
 

@@ -83,7 +83,7 @@ MISTAKES: list[tuple[Any, dict[str, Any], str]] = [
         {"a": [1.5, 2.5], "b": [None, float("inf")]},
         {},
         "HERE holds 2 cells without a finite number; the first is in row 0 (counted from 0), column 'b': empty.\n"
-        "hint: leave these rows out or fill in the values first.",
+        "hint: say missing=nan if these cells were not observed, else leave the rows out.",
     ),
     (
         {"a": [1.5, 2.5, float("-inf")]},

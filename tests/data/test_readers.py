@@ -261,13 +261,13 @@ class TestMistakes:
                 {},
                 "HERE holds values that are not finite (1 of 120); "
                 "the first is nan at row 8, column 2 (counted from 0).\n"
-                "hint: leave these rows out or fill in the values first.",
+                "hint: say missing=nan if these cells were not observed, else leave the rows out.",
             ),
             (
                 ACHE.reshape(20, 3, 2),
                 {},
                 "HERE holds values that are not finite (1 of 120); the first is nan at row 8, position (1, 0) "
-                "(counted from 0).\nhint: leave these rows out or fill in the values first.",
+                "(counted from 0).\nhint: say missing=nan if these cells were not observed, else leave the rows out.",
             ),
             (
                 GREY.astype(np.int64) - 300,
@@ -329,8 +329,8 @@ class TestMistakes:
             (
                 GREY,
                 {"validaton": 3},
-                "unknown option of a data file 'validaton'; known: binarization, kind, split_seed, standardize, test, "
-                "validation.\nhint: did you mean validation?",
+                "unknown option of a data file 'validaton'; known: binarization, kind, missing, split_seed, "
+                "standardize, test, validation.\nhint: did you mean validation?",
             ),
             (
                 np.array([[0.1], [0.2]]),

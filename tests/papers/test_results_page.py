@@ -45,3 +45,22 @@ def test_a_page(script: ModuleType, tmp_path: Path) -> None:
     page = script.text(tmp_path)
     assert r"| vae | mnist | test log p(x\|z) (nats) | −155.91 | ≥ −157.0 | −156.50 ± 0.250 | as expected |" in page
     assert "Again: `vaekit reproduce aevb` (budget: paper; seed 0, 1; commit at the end of the run abc1234)" in page
+
+
+def test_several_systems_with_the_same_figures_are_columns(script: ModuleType, tmp_path: Path) -> None:
+    def row(system: str, dataset: str, measured: float, expected: str = "") -> dict[str, object]:
+        return Row(
+            *("anomaly", system, dataset, "ROC-AUC", "1 is best", f"protocol of {system}"),
+            *(None, "", expected, measured, 0.01, (0, 1), "defaults", "python b.py", "abc1234", 2.0),
+        ).document()
+
+    grid = [row("vae", "wine", 0.9), row("vae", "musk", 0.8), row("mixture", "musk", 0.6), row("mixture", "wine", 0.7)]
+    (tmp_path / "anomaly.json").write_text(json.dumps(grid))
+    page = script.text(tmp_path)
+    assert "| data | figure | vae | mixture |" in page
+    assert "| wine | ROC-AUC (1 is best) | 0.900 ± 0.010 | 0.700 ± 0.010 |" in page
+    assert "| musk | ROC-AUC (1 is best) | 0.800 ± 0.010 | 0.600 ± 0.010 |" in page
+    assert page.count("protocol of vae. It took 4 s in all.") == 1
+    for other in (grid[:3], [*grid[:3], row("mixture", "wine", 0.7, "> 0.5")], [*grid, grid[0]]):
+        (tmp_path / "anomaly.json").write_text(json.dumps(other))
+        assert "| system | data | figure | published |" in script.text(tmp_path)

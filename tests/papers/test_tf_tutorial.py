@@ -13,8 +13,10 @@ from torch import nn
 import vaekit as vk
 from vaekit.cli import main
 from vaekit.errors import Interrupted
+from vaekit.evaluation.rank_correlation import rank_correlation, ranks
 from vaekit.objectives import IWAE
 from vaekit.papers import tf_tutorial
+from vaekit.papers.pixel_distances import erased, pixel_distances, shifted
 from vaekit.plots.manifold import quantile_plane, sheet
 
 
@@ -106,22 +108,27 @@ def test_the_sheet() -> None:
 
 
 def test_rank_correlation() -> None:
-    assert tf_tutorial.ranks(np.array([10, 30, 20, 30])).tolist() == [1, 3.5, 2, 3.5]
+    assert ranks(np.array([10, 30, 20, 30])).tolist() == [1, 3.5, 2, 3.5]
     up = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
-    assert tf_tutorial.rank_correlation(up, np.exp(up)) == pytest.approx(1)
-    assert tf_tutorial.rank_correlation(up, -(up**3)) == pytest.approx(-1)
+    assert rank_correlation(up, np.exp(up)) == pytest.approx(1)
+    assert rank_correlation(up, -(up**3)) == pytest.approx(-1)
     # Spearman by the formula 1 − 6 Σ d² / (n (n² − 1)): d² = 1, 1, 1, 1, 0.
-    assert tf_tutorial.rank_correlation(up, np.array([2.0, 1.0, 4.0, 3.0, 5.0])) == pytest.approx(1 - 24 / 120)
-    assert tf_tutorial.rank_correlation(up, np.ones(5)) == 0
+    assert rank_correlation(up, np.array([2.0, 1.0, 4.0, 3.0, 5.0])) == pytest.approx(1 - 24 / 120)
+    assert rank_correlation(up, np.ones(5)) == 0
 
 
 def test_erased_and_shifted() -> None:
     image = np.zeros((28, 28))
     image[10:18, 14] = 1.0
-    assert np.square(tf_tutorial.erased(image) - image).sum() == 5
-    assert np.square(tf_tutorial.shifted(image) - image).sum() == 16
-    assert tf_tutorial.shifted(image)[10, 15] == 1
-    assert not tf_tutorial.erased(np.zeros((28, 28))).any()
+    assert np.square(erased(image) - image).sum() == 5
+    assert np.square(shifted(image) - image).sum() == 16
+    assert shifted(image)[10, 15] == 1
+    assert not erased(np.zeros((28, 28))).any()
+    found = pixel_distances(np.stack([image, image]))
+    assert found.erased.tolist() == [5, 5]
+    assert found.shifted.tolist() == [16, 16]
+    assert found.share == 1
+    assert found.example.shape == (3, 1, 28, 28)
 
 
 def made_up() -> tf_tutorial.Images:
@@ -153,10 +160,20 @@ def test_the_whole_way(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = Path(said["folder"])
     assert json.loads(Path("results/tf-tutorial.json").read_text()) == said["rows"]
     assert json.loads((folder / "rows.json").read_text()) == said["rows"]
-    pictures = list(folder.glob("*.png"))
-    page = (folder / "reproduction.html").read_text()
-    assert len(pictures) == page.count("data:image/png;base64,") == 9
-    assert "http" not in page
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    for title in (
+        *("Published and measured", "The manifold: 20 × 20 latents decoded"),
+        *("The mean training image beside the manifold&#x27;s centre", "How far each cell is from the mean image"),
+        *("Where the test images lie", "Both reconstructions", "The plain autoencoder on the same plane"),
+        *("The plain autoencoder on a plane of its own codes", "Why the distance between pixels misleads"),
+        *("The doctor&#x27;s findings", "Numbers", "Samples", "Reconstructions", "Traversals", "Latent map"),
+    ):
+        assert page.count(f"<h2>{title}</h2>") == 1
+    assert f"Their rank correlation is {said['rank_correlation']:.3f}." in page
+    assert f">{said['measured']:.2f}<".replace("-", "−") in page
+    assert "http://" not in page
+    assert "https://" not in page
+    assert '<span class="flag">--epochs</span> 1</pre>' in page
     # With another number of epochs nothing is held against the published figure.
     assert said["rows"][0]["verdict"] == "no expectation"
     assert said["rows"][0]["command"] == "vaekit reproduce tf-tutorial --epochs 1"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from vaekit import data, recipes, training
@@ -94,7 +95,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def pages(runs: dict[str, Path]) -> dict[str, Page]:
+def first_pages(runs: dict[str, Path]) -> dict[str, str]:
+    """The pages that training left, before any other is written in their place."""
+    return {recipe: (folder / "report.html").read_text(encoding="utf-8") for recipe, folder in runs.items()}
+
+
+@pytest.fixture(scope="module")
+def pages(first_pages: dict[str, str], runs: dict[str, Path]) -> dict[str, Page]:
     return {recipe: Page(write_report(training.load(folder), **SMALL)) for recipe, folder in runs.items()}
 
 
@@ -113,6 +120,14 @@ def test_it_is_whole_in_itself(pages: dict[str, Page], recipe: str) -> None:
     assert str(policy).startswith("default-src 'none'")
     assert len(page.all("img")) >= 3
     assert all(image.get("alt") for image in page.all("img"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_training_leaves_a_page(first_pages: dict[str, str], recipe: str) -> None:
+    page = first_pages[recipe]
+    assert "<h2>Reconstructions</h2>" in page
+    assert "test split, 270 examples" in page
+    assert ("estimate with 50 draws for each example" in page) == (recipe not in ("aae", "vq-vae"))
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -185,6 +200,31 @@ def test_data_that_are_no_images(tmp_path: Path, kind: str) -> None:
     assert {"Samples", "Reconstructions", "Traversals", "Latent map"} <= set(page.headings)
     assert "there are no labels" in page.words
     assert "deviation" in page.words
+
+
+def test_a_table_with_gaps_and_labels(tmp_path: Path) -> None:
+    random = np.random.RandomState(0)
+    lines = ["a,b,kind"]
+    for row in range(60):
+        left, right = random.randn(2) * 3 + 10
+        lines.append(f"{left:.3f},{'' if row % 4 == 0 else f'{right:.3f}'},{'oak' if row % 2 else 'elm'}")
+    (tmp_path / "trees.csv").write_text("\n".join(lines) + "\n")
+    options = ["--epochs", "2", "--network", "mlp:hidden=8", "--quiet", "--device", "cpu"]
+    assert (
+        main(["train", f"{tmp_path / 'trees.csv'}:label=kind,missing=nan", *options, "--out", str(tmp_path / "run")])
+        == 0
+    )
+    run = training.load(tmp_path / "run")
+    page = Page(write_report(run, samples=3))
+    assert re.search(r"Only the \d+\.\d% of the cells that are observed count", page.words)
+    assert "coloured by label" in page.words
+    # The figures of the data are of what is observed: a hole would be filled with the mean and narrow the spread.
+    rows = run.data.test
+    assert rows.mask is not None
+    assert not rows.mask[:, 1].all()
+    seen = run.kind.restore(run.kind.prepare(torch.from_numpy(rows.x)))[:, 1].numpy()[rows.mask[:, 1]]
+    (mean, spread), *_ = re.findall(r"<th[^>]*>b</th><td[^>]*>([\d.]+) ± ([\d.]+)</td>", page.source)
+    assert (float(mean), float(spread)) == pytest.approx((seen.mean(), seen.std()), rel=5e-3)
 
 
 def test_a_conditional_model(tmp_path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,13 +14,15 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from training_cases import SMALL, small_digits, small_plan, train
+from training_cases import SMALL, assert_same_run, small_digits, small_plan, train
 
 from vaekit import training
 from vaekit.data import as_dataset
 from vaekit.data.loader import Loader
-from vaekit.errors import UserError
+from vaekit.errors import Interrupted, TrainingFailed, UserError
+from vaekit.training.fit import Training
 from vaekit.training.run import Run
+from vaekit.training.state import State
 
 ANSWERS = """
 import hashlib, sys, torch
@@ -40,7 +44,7 @@ def answers(run: Run) -> str:
         draw = run.model.draw(batch, 2)
         tensors = [draw.log_px, draw.kl, run.model.generate(5).mean]
         for latent in draw.latents.values():
-            tensors += [tensor for tensor in latent if tensor is not None]
+            tensors += [each for each in (latent.value, latent.log_pz, latent.log_qz, latent.kl) if each is not None]
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tuple(tensor.shape)}".encode() + tensor.contiguous().numpy().tobytes())
@@ -68,6 +72,11 @@ def test_what_is_loaded_is_what_was_trained(tmp_path: Path) -> None:
     for name, parameter in plan.model.named_parameters():
         assert torch.equal(run.model.get_parameter(name), parameter), name
     assert not run.model.training
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, with its content."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def change(folder: Path, edit: Any) -> None:
@@ -131,6 +140,8 @@ def test_weights_that_are_missing(folder: Path) -> None:
         ('{"format": 1, "model": {"part": "model/vae"}}', "is damaged: it has no data, phases, settings"),
         ('{"format": 2}', "was written by a newer vaekit (format 2, this one reads 1)"),
         ("\udcff", "is damaged: "),
+        ("[" * 100_000, "is damaged: it is nested too deep."),
+        ('{"format": ' + "1" * 5000 + "}", "is damaged: "),
     ],
 )
 def test_a_configuration_that_is_no_good(folder: Path, text: str, said: str) -> None:
@@ -191,6 +202,124 @@ class TestOpening:
         with pytest.raises(ValueError, match="batch_size must be a whole number from 1, got 0"):
             train(small_plan(), tmp_path / "run", batch_size=0)
         assert not (tmp_path / "run").exists()
+
+
+class Killed(BaseException):
+    """As if the process were gone."""
+
+
+class TestOverwriting:
+    """The run that is there stays until the new one has an epoch to show."""
+
+    def test_it_is_there_until_an_epoch_is_saved(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        before, seen = files_of(folder), []
+        save = State.save
+
+        def looked(self: State, path: Path) -> None:
+            seen.append({name: content for name, content in files_of(folder).items() if not name.startswith(".new")})
+            save(self, path)
+
+        monkeypatch.setattr(State, "save", looked)
+        train(small_plan(epochs=2), folder, overwrite=True, seed=1)
+        assert seen[0] == before
+        assert seen[1].keys() == before.keys()
+        assert seen[1] != before
+        assert not (folder / ".new").exists()
+
+    def test_a_new_run_that_cannot_start(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = files_of(folder)
+        with pytest.raises(UserError, match="needs the density of the posterior"):
+            train(small_plan(posterior="point", objective="iwae"), folder, overwrite=True)
+        loop = importlib.import_module("vaekit.training.fit")
+        monkeypatch.setattr(loop, "gradient_norm", lambda parameters: torch.tensor(torch.nan))
+        with pytest.raises(TrainingFailed, match="No epoch was finished"):
+            train(small_plan(), folder, overwrite=True, batch_size=2)
+        assert files_of(folder) == before
+        assert not (folder / ".new").exists()
+
+    def test_stopped_in_the_first_epoch(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        before, step = files_of(folder), Training._step
+
+        def stopped(self: Training, *arguments: Any) -> None:
+            self.stop_asked = True
+            step(self, *arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Training, "_step", stopped)
+            with pytest.raises(Interrupted) as interrupted:
+                train(small_plan(), folder, overwrite=True, seed=1)
+        assert interrupted.value.folder == folder / ".new"
+        assert before.items() < files_of(folder).items()
+        assert training.load(folder).config["settings"]["seed"] == 0
+        run = train(small_plan(), folder / ".new", resume=True, seed=1)
+        assert run.folder == folder
+        assert_same_run(folder, train(small_plan(), tmp_path / "whole", seed=1).folder)
+
+    def test_killed_at_every_change(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = files_of(folder)
+        whole = train(small_plan(), tmp_path / "whole", seed=1).folder
+        found = []
+        while True:
+            run = tmp_path / f"{len(found)}"
+            for name, content in before.items():
+                (run / name).parent.mkdir(parents=True, exist_ok=True)
+                (run / name).write_bytes(content)
+            count = 0
+
+            def fatal(real: Any, kill_at: int = len(found)) -> Any:
+                def change(*arguments: Any, **options: Any) -> Any:
+                    nonlocal count
+                    count += 1
+                    if count > kill_at:  # a process that is gone does not tidy up
+                        raise Killed
+                    return real(*arguments, **options)
+
+                return change
+
+            with monkeypatch.context() as patch:
+                for name in ("replace", "mkdir", "unlink", "rmdir"):
+                    patch.setattr(os, name, fatal(getattr(os, name)))
+                try:
+                    train(small_plan(), run, overwrite=True, seed=1)
+                    break
+                except Killed:
+                    pass
+            if (run / "config.json").exists():
+                found.append(training.load(run).config["settings"]["seed"])
+                assert answers(training.load(run))
+                assert found[-1] == 1 or before.items() <= files_of(run).items()
+                again = run
+            else:
+                found.append("a sentence")
+                with pytest.raises(UserError, match="a new run was just taking the place of the one before") as told:
+                    training.load(run)
+                assert told.value.hint == f"vaekit train --resume {run / '.new'} finishes that."
+                again = run / ".new"
+            if found[-1] == 0:
+                train(small_plan(), run, overwrite=True, seed=1)
+            else:
+                assert train(small_plan(), again, resume=True, seed=1).folder == run
+            assert_same_run(run, whole)
+        assert found == sorted(found, key=[0, "a sentence", 1].index)
+        assert found.count("a sentence") == 4
+        assert set(found) == {0, "a sentence", 1}
+
+    @pytest.mark.parametrize("how", ["resume", "overwrite"])
+    def test_a_kill_between_two_runs_is_mended_by_training(self, how: str, folder: Path, tmp_path: Path) -> None:
+        os.replace(train(small_plan(), tmp_path / "new", seed=1).folder, folder / ".new")
+        os.replace(folder / "config.json", folder / ".new" / "config.before.json")
+        os.replace(folder / ".new" / "model.safetensors", folder / "model.safetensors")
+        with pytest.raises(UserError, match="is not empty"):
+            train(small_plan(), folder, seed=1)
+        train(small_plan(), folder, seed=1, **{how: True})
+        assert_same_run(folder, train(small_plan(), tmp_path / "whole", seed=1).folder)
+
+    def test_a_folder_that_happens_to_be_called_so(self, tmp_path: Path) -> None:
+        run = train(small_plan(epochs=1), tmp_path / "mine" / ".new")
+        assert run.folder == tmp_path / "mine" / ".new"
+        assert [path.name for path in (tmp_path / "mine").iterdir()] == [".new"]
+        train(small_plan(epochs=1), run.folder, overwrite=True, seed=1)
+        assert training.load(run.folder).config["settings"]["seed"] == 1
 
 
 def test_data_without_a_name_must_be_given_again(tmp_path: Path) -> None:

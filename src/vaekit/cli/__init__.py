@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import io
 import os
@@ -20,6 +21,7 @@ VERBS = {
     "encode": "the latents of data, with their uncertainty",
     "decode": "data from latents",
     "score": "how unlikely each row is, and which are anomalies",
+    "impute": "data with its missing cells filled, the observed ones as they were",
     "compare": "several runs in one table, if their figures mean the same",
     "doctor": "what is wrong with a run, in plain words",
     "cite": "the papers behind a run, as BibTeX",
@@ -28,6 +30,8 @@ VERBS = {
     "report": "one page about a run: curve, numbers, pictures, findings",
     "list": "systems, parts, data sets, papers",
 }
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 _HELP = """usage: vaekit VERB …
 
@@ -71,7 +75,9 @@ def main(arguments: list[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return _fail(1, f"{error.filename or 'the output'} cannot be written: {error.strerror}.")
         traceback.print_exc()
         return _fail(1, "this is a fault of vaekit, not of your input.", "please report it with the lines above.")
 

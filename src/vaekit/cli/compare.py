@@ -78,6 +78,9 @@ def _difference(one: Dataset, other: Dataset, split: str) -> str:
     a, b = one.split(split).x, other.split(split).x
     if a.shape != b.shape or not np.array_equal(a, b):
         return f"their {split} rows are not the same ({one.name}, {other.name})"
+    here, there = one.split(split).mask, other.split(split).mask
+    if (here is None) != (there is None) or not (here is None or there is None or np.array_equal(here, there)):
+        return f"not the same cells of their {split} rows are observed"
     if one.condition_dim != other.condition_dim:
         return "one is conditioned on the label and the other is not"
     return ""

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from vaekit.cli.options import OutFile, Parts, RunFolder, conditions, given, import_parts, open_run
+from vaekit.cli.options import ClassName, OutFile, Parts, RunFolder, conditions, import_parts, open_run
 
 
 @dataclass
@@ -17,8 +17,7 @@ class Options:
     latents: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LATENTS", help="a .npy or .npz of latents")]
     out: OutFile = field(default=tyro.MISSING)
     """Where to write: .png, .npy, .npz, .csv or .parquet."""
-    label: Annotated[int | None, given("CLASS")] = None
-    """Of a model conditioned on the label: which class (default: all in turn)."""
+    label: ClassName = None
     values: Literal["mean", "sample"] = "mean"
     """The mean of p(x|z), or a draw from it."""
     seed: int = 0

@@ -29,6 +29,7 @@ def run(options: Options) -> int:
     check_numbers(epochs=options.epochs)
     from vaekit import data
     from vaekit.cli import evaluate, reconstruct, sample, train
+    from vaekit.cli.report import after_training
     from vaekit.plots.curves import curves
     from vaekit.plots.grid import is_image
     from vaekit.training.files import replacing
@@ -53,6 +54,7 @@ def run(options: Options) -> int:
         curves(run.metrics).savefig(temporary, dpi=110, format="png")
     print(evaluate.text(figures))
     print(f"pictures: {', '.join(str(path) for path in pictures.values())}")
+    print(f"report: {after_training(run)[0]}")
     print("next:")
     print(
         f"  vaekit evaluate {options.out} --samples 5000      the likelihood with more samples, on all of the test set"

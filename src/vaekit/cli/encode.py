@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import tyro
 
@@ -49,13 +50,13 @@ def run(options: Options) -> int:
     data_set, split = data_for(opened, options.data, options.split)
     device = next(opened.model.parameters()).device
     rows = data_set.split(split)
-    arrays: dict[str, torch.Tensor] = {}
+    arrays: dict[str, Any] = {}
     with Bar("encoding", len(rows.x), "examples") as bar:
         loader = Loader(rows, data_set.kind, device, 500)
         for latent, encoding in encodings(opened.model, loader, options.seed, bar.advance).items():
             arrays |= {f"{latent}_mean": encoding.mean, f"{latent}_scale": encoding.scale}
     if rows.label is not None:
-        arrays["label"] = torch.from_numpy(rows.label)
+        arrays["label"] = data_set.written(rows.label)
     if options.out.suffix.lower() == ".npy":
         means = [value.flatten(1) for key, value in arrays.items() if key.endswith("_mean")]
         arrays = {"mean": torch.cat(means, dim=1)}

@@ -70,6 +70,8 @@ def text(figures: dict[str, Any]) -> str:
         f"binarisation {figures['binarization']}; nats per example"
     )
     lines = [head]
+    if (observed := figures.get("observed", 1.0)) < 1:
+        lines[0] += f"; p(x) is that of the observed cells of each example, {observed:.1%} of all"
 
     def line(name: str, value: str, what: str) -> None:
         lines.append(f"  {name:<14}{value:>20}   {what}")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from vaekit.errors import UserError
+from vaekit.errors import UserError, unknown
 
 if TYPE_CHECKING:
     from vaekit.data import Dataset
@@ -31,6 +31,14 @@ OptionalData = Annotated[
     tyro.conf.Positional,
     tyro.conf.arg(
         metavar="[DATA]", help="a data set: its name or path (default: that of the run)", help_behavior_hint=""
+    ),
+]
+ClassName = Annotated[
+    str | None,
+    tyro.conf.arg(
+        metavar="CLASS",
+        help="of a model that knows labels: which class, as it is called in the data (default: all in turn)",
+        help_behavior_hint="",
     ),
 ]
 OutFile = Annotated[Path, tyro.conf.arg(aliases=["-o"], metavar="FILE")]
@@ -83,28 +91,36 @@ def open_run(folder: Path, device: str = "auto") -> Run:
     return load(folder).to(choose_device(device))
 
 
-def conditions(run: Run, count: int, label: int | None) -> Any:
-    """The condition of ``count`` new rows of a model conditioned on the label; ``None`` for any other model.
+def classes_of(run: Run) -> tuple[int | str, ...]:
+    """The classes that the model of a run tells apart, in the order of their numbers; none if it knows no labels."""
+    document = run.config["data"]
+    used = document.get("condition_dim", 0) or getattr(run.model, "num_classes", 0)
+    return tuple(document.get("classes", ()) or range(used)) if used else ()
+
+
+def conditions(run: Run, count: int, label: int | str | None) -> Any:
+    """The condition of ``count`` new rows of a model that knows classes; ``None`` for any other model.
 
     Args:
         run: the run.
         count: how many rows.
-        label: the class of all of them; without it rows 0, 1, 2 … are of the classes 0, 1, 2 …
+        label: the class of all of them, as it is called in the data; without it they come in turn.
 
     Raises:
-        UserError: if there is no such class, or the model has no condition.
+        UserError: if there is no such class, or the model knows none.
     """
     import torch
 
-    classes = run.config["data"].get("condition_dim", 0)
-    if label is not None and not 0 <= label < classes:
-        known = f"its classes are 0 to {classes - 1}" if classes else "it is not conditioned on a label"
-        raise UserError(f"the model of {run.folder} knows no class {label}: {known}.")
-    if not classes:
+    names = [f"{name}" for name in classes_of(run)]
+    if label is not None and not names:
+        raise UserError(f"the model of {run.folder} knows no class {label}: it was not made with labels.")
+    if label is not None and f"{label}" not in names:
+        raise unknown(f"class of the model of {run.folder}", f"{label}", names)
+    if not names:
         return None
-    chosen = torch.arange(count) % classes if label is None else torch.full((count,), label)
+    chosen = torch.arange(count) % len(names) if label is None else torch.full((count,), names.index(f"{label}"))
     device = next(run.model.parameters()).device
-    return torch.nn.functional.one_hot(chosen, classes).to(device, torch.get_default_dtype())
+    return torch.nn.functional.one_hot(chosen, len(names)).to(device, torch.get_default_dtype())
 
 
 def data_for(run: Run, text: str | None, split: str | None) -> tuple[Dataset, str]:
@@ -118,10 +134,15 @@ def data_for(run: Run, text: str | None, split: str | None) -> tuple[Dataset, st
     """
     from vaekit import data
 
-    chosen = run.data if text is None else data.load_rows(text, run.kind)
-    classes = run.config["data"].get("condition_dim", 0)
-    if classes and not chosen.condition_dim:
-        chosen = chosen.conditioned(classes)
+    document = run.config["data"]
+    chosen = run.data
+    if text is not None:
+        # A class that the model has no use for may be a new one.
+        chosen = data.load_rows(text, run.kind)
+        chosen = chosen.numbered_as(tuple(document.get("classes", ())), others=not classes_of(run))
+    conditioned = document.get("condition_dim", 0)
+    if conditioned and not chosen.condition_dim:
+        chosen = chosen.conditioned(conditioned)
     run.check(chosen)
     by_default = "all" if chosen.train.x is chosen.test.x else "test"
     return chosen, split or by_default

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -41,7 +43,7 @@ def as_columns(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def write_table(file: IO[bytes], ending: str, columns: dict[str, np.ndarray]) -> None:
-    """Columns as comma-separated text or as parquet.
+    """Columns as text, separated by commas (``.csv``) or tabs (``.tsv``), or as parquet.
 
     Raises:
         UserError: if parquet is asked for and pyarrow is not installed.
@@ -54,11 +56,33 @@ def write_table(file: IO[bytes], ending: str, columns: dict[str, np.ndarray]) ->
             raise UserError("parquet needs pyarrow.", "pip install vaekit[table], or write a .csv.") from None
         pyarrow.parquet.write_table(pyarrow.table(columns), file)
         return
+    with as_text(file) as text:
+        rows = csv.writer(text, delimiter="\t" if ending == ".tsv" else ",", lineterminator="\n")
+        rows.writerow(columns)
+        rows.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+
+
+@contextmanager
+def as_text(file: IO[bytes]) -> Iterator[IO[str]]:
+    """A file of bytes as one of text, UTF-8."""
     text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(columns)
-    rows.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+    yield text
     text.detach()
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """A file that is there once it is whole, and said to be.
+
+    Raises:
+        UserError: if it cannot be written.
+    """
+    try:
+        with replacing(path) as temporary, open(temporary, "wb") as file:
+            yield file
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
+    print(f"wrote {path}", file=sys.stderr)
 
 
 def write_data(path: Path, tensors: dict[str, Tensor], kind: Kind, beside: tuple[str, ...] = ()) -> None:
@@ -73,8 +97,8 @@ def write_data(path: Path, tensors: dict[str, Tensor], kind: Kind, beside: tuple
     write(path, tensors if seen_as_stored else {key: kind.restore(value) for key, value in tensors.items()}, beside)
 
 
-def write(path: Path, tensors: dict[str, Tensor], beside: tuple[str, ...] = ()) -> None:
-    """Write tensors with the rows of one result.
+def write(path: Path, tensors: Mapping[str, Tensor | np.ndarray], beside: tuple[str, ...] = ()) -> None:
+    """Write tensors or arrays with the rows of one result.
 
     ``.npz`` holds all of them by name, ``.npy`` the first, ``.csv`` and ``.parquet`` all of them as
     columns, ``.png`` a grid of the first, or of those named in ``beside``, side by side.
@@ -83,20 +107,18 @@ def write(path: Path, tensors: dict[str, Tensor], beside: tuple[str, ...] = ()) 
         UserError: if a picture is asked for and the rows are no images, or the file cannot be written.
     """
     picture = path.suffix.lower() == ".png"
-    arrays = {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+    arrays = {
+        name: value.detach().cpu().numpy() if isinstance(value, Tensor) else value for name, value in tensors.items()
+    }
     first = next(iter(arrays.values()))
     if picture and not is_image(first.shape[1:]):
         raise UserError(f"examples of shape {first.shape[1:]} are no images.", "write a .npy or .npz instead.")
-    try:
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            if picture:
-                grid([arrays[name] for name in beside] or [first]).save(file, format="PNG")
-            elif path.suffix.lower() in (".csv", ".parquet"):
-                write_table(file, path.suffix.lower(), as_columns(arrays))
-            elif path.suffix.lower() == ".npz":
-                np.savez(file, **arrays)  # type: ignore[arg-type]
-            else:
-                np.save(file, first)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
-    print(f"wrote {path}", file=sys.stderr)
+    with writing(path) as file:
+        if picture:
+            grid([arrays[name] for name in beside] or [first]).save(file, format="PNG")
+        elif path.suffix.lower() in (".csv", ".tsv", ".parquet"):
+            write_table(file, path.suffix.lower(), as_columns(arrays))
+        elif path.suffix.lower() == ".npz":
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+        else:
+            np.save(file, first)

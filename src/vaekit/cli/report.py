@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vaekit.cli.options import (
     OptionalData,
@@ -14,6 +16,13 @@ from vaekit.cli.options import (
     import_parts,
     open_run,
 )
+
+if TYPE_CHECKING:
+    from vaekit.evaluation.doctor import Finding
+    from vaekit.training import Run
+
+# Of the page that every training ends with: a second or two.
+QUICK_SAMPLES, QUICK_LIMIT = 50, 500
 
 
 @dataclass
@@ -52,3 +61,14 @@ def run(options: Options) -> int:
         )
     print(path)
     return 0
+
+
+def after_training(run: Run) -> tuple[Path, list[Finding]]:
+    """The page of a run that has just ended, from few draws and rows, and the doctor's findings on it."""
+    from vaekit.evaluation.doctor import examine, patient_of
+    from vaekit.report import write_report
+    from vaekit.training.device import choose_device
+
+    run.to(choose_device(run.config["settings"]["device"]))
+    findings = examine(patient_of(run.model, run.data, run.metrics, limit=QUICK_LIMIT))
+    return write_report(run, samples=QUICK_SAMPLES, limit=QUICK_LIMIT, findings=findings), findings

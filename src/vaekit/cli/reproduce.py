@@ -26,7 +26,7 @@ class Options:
         tyro.conf.arg(metavar="[PAPER]", help="its name (without one: lists them)", help_behavior_hint=""),
     ] = None
     out: Annotated[Path | None, given("FOLDER")] = None
-    """Where runs, pictures and reproduction.html go (default: runs/PAPER)."""
+    """Where the runs and report.html go (default: runs/PAPER)."""
     epochs: Annotated[int | None, given("N")] = None
     """Instead of the published number; what is expected of that many is then not asked for."""
     seed: int = 0

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from vaekit.cli.options import OutFile, Parts, RunFolder, check_numbers, conditions, given, import_parts, open_run
+from vaekit.cli.options import ClassName, OutFile, Parts, RunFolder, check_numbers, conditions, import_parts, open_run
 
 
 @dataclass
@@ -17,8 +17,7 @@ class Options:
     """Where to write."""
     number: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 64
     """How many."""
-    label: Annotated[int | None, given("CLASS")] = None
-    """Of a model conditioned on the label: which class (default: all in turn)."""
+    label: ClassName = None
     values: Literal["mean", "sample"] = "mean"
     """The mean of p(x|z), or a draw from it; z is drawn from the prior either way."""
     seed: int = 0

@@ -5,7 +5,7 @@ A row is called an anomaly if its score exceeds that of all but a share of the v
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
@@ -70,14 +70,18 @@ def run(options: Options) -> int:
         limit = threshold(score(ordinary, opened.data.kind), 1 - options.share)
         score_of_rows = score(rows, data_set.kind)
     beyond = score_of_rows > limit
-    write(options.out, {"score": score_of_rows, "anomaly": beyond})
+    columns: dict[str, Any] = {"score": score_of_rows, "anomaly": beyond}
+    if rows.label is not None:
+        columns["label"] = data_set.written(rows.label)
+    write(options.out, columns)
+    of = "x" if rows.mask is None else "observed x"
     summary = {
         "run": str(options.run),
         "rows": len(score_of_rows),
         "anomalies": int(beyond.sum()),
         "threshold": limit,
         "share": options.share,
-        "score": "-log p(x)" if "density" in opened.model.abilities else "-log p(x|z)",
+        "score": f"-log p({of})" if "density" in opened.model.abilities else f"-log p({of}|z)",
         "samples": options.samples,
         "unit": "nats",
         "file": str(options.out),

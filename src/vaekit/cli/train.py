@@ -15,10 +15,31 @@ from vaekit.cli.options import Json, Parts, given, import_parts, print_json
 from vaekit.errors import UserError
 
 if TYPE_CHECKING:
+    from vaekit.evaluation.doctor import Finding
     from vaekit.training import Run
 
-RECIPE_OPTIONS = ("prior", "posterior", "likelihood", "objective", "network", "latent_dim", "epochs", "learning_rate")
-SETTINGS = ("batch_size", "seed", "optimizer", "weight_decay", "clip_norm", "ema_decay", "patience", "device")
+RECIPE_OPTIONS = (
+    "prior",
+    "posterior",
+    "likelihood",
+    "objective",
+    "network",
+    "latent_dim",
+    "size",
+    "epochs",
+    "learning_rate",
+)
+SETTINGS = (
+    "batch_size",
+    "seed",
+    "optimizer",
+    "weight_decay",
+    "clip_norm",
+    "ema_decay",
+    "patience",
+    "device",
+    "precision",
+)
 
 
 @dataclass
@@ -41,17 +62,19 @@ class Options:
     likelihood: Annotated[str | None, given("PART")] = None
     """p(x|z): bernoulli, gaussian:scale=learned … (default: what fits the data)."""
     objective: Annotated[str | None, given("PART")] = None
-    """elbo, elbo:beta=linear(0,1,epochs=10), iwae:samples=5, free-bits:nats=0.1 … (default: elbo)."""
+    """elbo, elbo:beta=linear(0,1,epochs=10), iwae:samples=5, free-bits:nats=0.1 … (default: elbo, warmed up)."""
     network: Annotated[str | None, given("PART")] = None
     """mlp:hidden=300/300, gated-mlp, convolutional:channels=32/64, linear (default: by the shape of the data)."""
     latent_dim: Annotated[int | None, given("N")] = None
     """Length of the latent (default: the square root of the number of values, 2 to 64)."""
+    size: Annotated[str | None, given("SIZE")] = None
+    """small, medium or large: half, once or twice the default latent and network (default: medium)."""
     epochs: Annotated[int | None, given("N")] = None
     """Passes over the training data (default: the recipe's)."""
     learning_rate: Annotated[str | None, given("RATE")] = None
-    """A number, or a schedule: cosine(0.001), linear(0,0.001,epochs=1) … (default: the recipe's, 0.001)."""
+    """A number, or a schedule: cosine(0.001), linear(0,0.001,epochs=1) … (default: the recipe's)."""
     batch_size: Annotated[int | None, given("N")] = None
-    """Rows in a batch (default: 128)."""
+    """Rows in a batch (default: 128, fewer for small data)."""
     seed: Annotated[int | None, given("N")] = None
     """Of weights, data order and noise (default: 0)."""
     optimizer: Annotated[str | None, given("NAME")] = None
@@ -66,6 +89,9 @@ class Options:
     """Stop after so many epochs without a better validation bound; 0 for never (default: 0)."""
     device: Annotated[str | None, given("NAME")] = None
     """cpu, cuda, mps or auto (default: auto)."""
+    precision: Annotated[str | None, given("NAME")] = None
+    """float32, or bfloat16 for the factors of matrix products: faster where the machine has units for it
+    (default: float32)."""
     out: Annotated[Path | None, given("FOLDER")] = None
     """The run folder (default: runs/DATA-N)."""
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -94,6 +120,11 @@ def train(options: Options) -> Run:
     request = _request(options)
     if not request.get("data"):
         if options.resume is not None:
+            from vaekit.training.folder import NEW
+            from vaekit.training.run import read_config
+
+            if (options.resume / NEW).is_dir():
+                read_config(options.resume)  # which says how to go on
             raise UserError(
                 f"{options.resume} is not a run folder: it has no config.json.",
                 "if it was stopped before it began, name the data as well: vaekit train DATA --resume FOLDER.",
@@ -137,7 +168,7 @@ def train(options: Options) -> Run:
         overwrite=options.overwrite,
         quiet=options.quiet,
         note={"request": request},
-        **settings,
+        **{**plan.settings, **settings},
     )
 
 
@@ -178,8 +209,10 @@ def _finish(options: Options, finished: Run) -> None:
         "skipped_steps": best["skipped"],
         "seconds": best["seconds"],
     }
-    if best["skipped"]:
-        _say(options, f"warning: {best['skipped']} steps were skipped: something in them was not finite.")
+    page, findings = _report(options, finished)
+    summary |= {"report": page and str(page), "findings": [found._asdict() for found in findings]}
+    for found in findings:
+        _say(options, f"found: {found.what} ({found.name}).")
     if options.json:
         print_json(summary)
         return
@@ -191,6 +224,19 @@ def _finish(options: Options, finished: Run) -> None:
     _say(options, f"next: vaekit evaluate {folder}")
     _say(options, f"      vaekit sample {folder} -n 64 -o samples.{ending}")
     _say(options, f"      vaekit reconstruct {folder} -o reconstructions.{ending}")
+    if page:
+        _say(options, f"report: {page}{' (with the cures of what was found)' * bool(findings)}")
+
+
+def _report(options: Options, finished: Run) -> tuple[Path | None, list[Finding]]:
+    """The page and the findings. The run is there and good, whatever goes wrong with its picture."""
+    from vaekit.cli.report import after_training
+
+    try:
+        return after_training(finished)
+    except Exception as error:
+        _say(options, f"warning: the report was not drawn ({error}); vaekit report {finished.folder} tries again.")
+        return None, []
 
 
 def _say(options: Options, line: str) -> None:

@@ -15,7 +15,19 @@ from vaekit.data.kinds import Kind
 from vaekit.data.readers import ENDINGS, read, read_rows
 from vaekit.errors import unknown
 
-__all__ = ["Dataset", "Option", "Split", "as_dataset", "kinds", "load", "load_rows", "named", "names", "options"]
+__all__ = [
+    "Dataset",
+    "Option",
+    "Split",
+    "as_dataset",
+    "kinds",
+    "load",
+    "load_rows",
+    "named",
+    "names",
+    "options",
+    "path_and_options",
+]
 
 
 def load(text: str | Path, **given: Any) -> Dataset:
@@ -32,8 +44,7 @@ def load(text: str | Path, **given: Any) -> Dataset:
     name, in_text = _name_and_options(str(text))
     chosen = in_text | given
     condition = chosen.pop("condition", None)
-    if condition not in (None, "label"):
-        raise unknown("condition", str(condition), ["label"])
+    _check_condition(condition)
     if name in names():
         dataset = names()[name](**chosen)
     elif _is_path(name):
@@ -63,10 +74,24 @@ def load_rows(text: str | Path, kind: Kind | None = None) -> Dataset:
     Raises:
         UserError: as of :func:`load`, or if columns have other names than those of ``kind``.
     """
-    name, options = _name_and_options(str(text))
-    if name in names() or not _is_path(name):
+    found = path_and_options(str(text))
+    if found is None:
         return load(text)
-    return replace(read_rows(name, kind, options), name=str(text))
+    path, options = found
+    # Whether it is conditioned on the label, a finished model knows itself.
+    _check_condition(options.pop("condition", None))
+    return replace(read_rows(path, kind, options), name=str(text))
+
+
+def _check_condition(condition: Any) -> None:
+    if condition not in (None, "label"):
+        raise unknown("condition", f"{condition}", ["label"])
+
+
+def path_and_options(text: str) -> tuple[Path, dict[str, Any]] | None:
+    """The file that a text names, and its options; ``None`` for a name of the catalogue."""
+    name, options = _name_and_options(text)
+    return (Path(name), options) if name not in names() and _is_path(name) else None
 
 
 def _name_and_options(text: str) -> tuple[str, dict[str, Any]]:

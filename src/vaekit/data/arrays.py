@@ -13,13 +13,13 @@ from vaekit.data.checks import Checked
 from vaekit.data.chunks import Array, chunks, is_mapped
 from vaekit.data.dataset import Dataset, Split
 from vaekit.data.kinds import Binary, Categories, Counts, Kind, Real
+from vaekit.data.labels import numbered
+from vaekit.data.missing import observed, refuse_empty_columns
 from vaekit.data.splits import cut
 from vaekit.data.standardize import standardized, warn_of_duplicates
 from vaekit.errors import UserError, unknown
 
 PARTS = ("train", "validation", "test")
-
-Parts = dict[str, Array]
 
 
 def as_dataset(
@@ -33,6 +33,8 @@ def as_dataset(
     split_seed: int = 0,
     standardize: bool | None = None,
     columns: Iterable[str] = (),
+    mask: Any = None,
+    missing: Any = None,
     whole: bool = False,
     name: str = "array",
     source: str = "",
@@ -56,6 +58,8 @@ def as_dataset(
             of a table by its own, anything else by one mean and scale. The default is yes, except for a ``kind``
             that is a kind itself: it has its mean and scale.
         columns: names of the columns of a table ``(rows, columns)``.
+        mask: of the shape of ``x``, true where it is observed; or a map like ``x``.
+        missing: ``nan`` if NaN stands for what was not observed; without it NaN is refused.
         whole: do not cut: all rows, in their order, are every split that ``x`` does not give.
         name: what error messages call it.
         source: where it came from, for people.
@@ -68,31 +72,42 @@ def as_dataset(
         shapes = ", ".join(f"{part} {array.shape[1:]}" for part, array in arrays.items())
         raise UserError(f"the rows of {name} differ in shape: {shapes}.")
     columns = _columns(columns, arrays["train"], name)
-    labels, num_classes = _labels(arrays, {} if y is None else _parts(y, f"the labels of {name}"), name)
+    labels, classes = numbered(arrays, {} if y is None else _parts(y, f"the labels of {name}"), name)
     titles = {part: _called(name, part, x) for part in arrays}
+    arrays, masks = observed(arrays, mask, missing, titles)
     chosen = replace(Checked(arrays, titles, columns).choose(kind, binarization), columns=columns)
     scales = _standardizes(standardize, chosen, kind, name)
     # Only a kind asked for by its word takes numbers in [0, 1] for grey levels.
     factor = 1 if isinstance(kind, Kind) else 255
     splits = {
-        part: Split(_image_layout(_stored(array, chosen, factor, titles[part]), chosen), labels.get(part))
+        part: Split(
+            _image_layout(_stored(array, chosen, factor, titles[part]), chosen),
+            labels.get(part),
+            mask=_image_layout(masks[part], chosen) if masks else None,
+        )
         for part, array in arrays.items()
     }
-    missing = {part: share for part, share in (("validation", validation), ("test", test)) if part not in splits}
-    if missing and whole:
-        splits |= dict.fromkeys(missing, splits["train"])
-    elif missing:
+    left = {part: share for part, share in (("validation", validation), ("test", test)) if part not in splits}
+    if left and whole:
+        splits |= dict.fromkeys(left, splits["train"])
+    elif left:
         warn_of_duplicates(splits["train"].x, name)
-        splits |= cut(splits["train"], missing, split_seed, name)
+        splits |= cut(splits["train"], left, split_seed, name)
     if isinstance(chosen, Binary) and chosen.binarization == "dynamic":
         once = binarize_once([splits[part].x for part in PARTS[1:]], chosen.levels)
-        splits |= {part: Split(drawn, splits[part].label) for part, drawn in zip(PARTS[1:], once, strict=True)}
-    if whole and len(missing) == 2:
+        splits |= {part: splits[part]._replace(x=drawn) for part, drawn in zip(PARTS[1:], once, strict=True)}
+    if whole and len(left) == 2:
         splits = dict.fromkeys(PARTS, splits["test"])
+    # A finished model may be asked for a column of which nothing is known.
+    if not whole:
+        refuse_empty_columns(splits["train"].mask, columns, name)
     if scales:
-        chosen = standardized(splits["train"].x, columns, name)
+        chosen = standardized(splits["train"].x, columns, name, splits["train"].mask)
     three = (splits[part] for part in PARTS)
-    return Dataset(name, chosen, *three, num_classes=num_classes, source=source or name, by_name=False)
+    result = Dataset(
+        name, chosen, *three, num_classes=len(classes), source=source or name, by_name=False, classes=classes
+    )
+    return result.refilled()
 
 
 def _columns(columns: Iterable[str], x: Array, name: str) -> tuple[str, ...]:
@@ -186,37 +201,6 @@ def objects(name: str) -> UserError:
         f"{name} holds Python objects, which are never loaded because unpickling could run foreign code.",
         hint="save plain numbers: numpy.save(file, array.astype('float32')).",
     )
-
-
-def _labels(arrays: Parts, given: dict[str, Any], name: str) -> tuple[Parts, int]:
-    """Class numbers in the order of the values, −1 where unknown or no word, and how many classes there are."""
-    labels: Parts = {}
-    for part, value in given.items():
-        try:
-            label = np.asarray(value.detach().cpu() if isinstance(value, torch.Tensor) else value)
-        except ValueError as error:
-            raise UserError(f"the labels of {name} are no array: they differ in length.") from error
-        rows = len(arrays[part]) if part in arrays else 0
-        if label.shape not in ((rows,), (rows, 1)):
-            raise UserError(f"{name} has {rows} rows, but its labels have the shape {label.shape}.")
-        label = label.reshape(-1)
-        # Doubles hold whole numbers up to 2^53.
-        whole = label.dtype.kind in "buiUS" or (
-            label.dtype.kind == "f" and bool(((label == np.rint(label)) & (np.abs(label) < 2**53)).all())
-        )
-        if not whole:
-            raise UserError(f"the labels of {name} must be whole numbers or words, and have type {label.dtype}.")
-        labels[part] = label if label.dtype.kind in "US" else label.astype(np.int64)
-    if not labels:
-        return {}, 0
-    if len({label.dtype.kind in "US" for label in labels.values()}) > 1:
-        labels = {part: label.astype(np.str_) for part, label in labels.items()}
-    values = np.unique(np.concatenate(list(labels.values())))
-    known = values[values != values.dtype.type()] if values.dtype.kind in "US" else values[values >= 0]
-    numbered = {
-        part: np.where(np.isin(label, known), np.searchsorted(known, label), -1) for part, label in labels.items()
-    }
-    return numbered, len(known)
 
 
 def _stored(array: Array, kind: Kind, scale: int, name: str) -> Array:

@@ -10,6 +10,7 @@ import numpy as np
 from vaekit.data.chunks import Array, chunks, find, refuse
 from vaekit.data.download import say
 from vaekit.data.kinds import Binary, Categories, Counts, GreyLevels, Kind, Real
+from vaekit.data.missing import NAN_HINT
 from vaekit.errors import UserError, unknown
 
 KINDS = ("binary", "grey", "real", "counts", "categories")
@@ -72,8 +73,9 @@ class Checked:
 
     def _check_finite(self) -> None:
         for part, array in self.arrays.items():
-            if array.dtype.kind == "f":
-                self._refuse(part, lambda chunk: ~np.isfinite(chunk), "values that are not finite")
+            if array.dtype.kind == "f" and (first := find(array, _not_finite)) is not None:
+                hint = NAN_HINT if np.isnan(array[first]) else ""
+                self._refuse(part, _not_finite, "values that are not finite", hint)
             if array.dtype.kind == "f" and array.dtype.itemsize > 4:
                 self._refuse(
                     part,
@@ -133,3 +135,7 @@ class Checked:
                 f"values that are not {allowed}, as {why} needs",
                 hint,
             )
+
+
+def _not_finite(chunk: Array) -> Array:
+    return ~np.isfinite(chunk)

@@ -28,17 +28,23 @@ def chunks(array: Array) -> Iterator[tuple[int, Array]]:
     rows = max(1, CHUNK_BYTES // (8 * max(1, array[0].size)))
     for start in range(0, len(array), rows):
         yield start, array[start : start + rows]
-        if is_mapped(array):
-            release(array)
+        release(array)
+
+
+def mapping(array: Array) -> mmap.mmap | None:
+    """What an array or the whole that it is a view of is mapped by."""
+    base: object = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return base if isinstance(base, mmap.mmap) else None
 
 
 def release(array: Array) -> None:
     """Let go of the pages of a mapped file that were read: they would count as memory in use."""
-    base = array
-    while isinstance(base, np.ndarray):
-        base = base.base
-    if isinstance(base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)
+    mapped = mapping(array)
+    # What was written to a copy on write is in these pages and nowhere else.
+    if mapped is not None and getattr(array, "mode", "c") != "c" and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def find(array: Array, bad: Callable[[Array], Array]) -> tuple[int, ...] | None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from vaekit.config import to_document
 from vaekit.data.kinds import Categories, Counts, Kind, Real
+from vaekit.data.labels import Classes, as_written, renumbering
+from vaekit.data.missing import fill
 from vaekit.errors import UserError
 
 
@@ -21,7 +25,8 @@ class Split(NamedTuple):
         order: row numbers that make one epoch; ``None`` for each row once.
         Rows that are to be seen more often (few labelled ones, say) are listed more often.
         condition: ``(rows, condition_dim)``, what the model is conditioned on, or ``None``.
-        mask: ``(rows, *stored_shape)``, true where x is observed, or ``None`` if all of it is.
+        mask: ``(rows, *stored_shape)``, true where x is observed, or ``None`` if all of it is. Elsewhere x holds
+        the neutral value of its kind.
     """
 
     x: np.ndarray
@@ -35,6 +40,14 @@ class Split(NamedTuple):
         label, condition, mask = (c if c is None else c[:count] for c in (self.label, self.condition, self.mask))
         return Split(self.x[:count], label, None, condition, mask)
 
+    def columns_in(self, order: list[int]) -> Split:
+        """The columns of a table in another order."""
+        return self._replace(x=self.x[:, order], mask=None if self.mask is None else self.mask[:, order])
+
+    def refilled(self, kind: Kind) -> Split:
+        """With the neutral value of a kind where nothing is observed."""
+        return self if self.mask is None else self._replace(x=fill(self.x, self.mask, kind.neutral))
+
 
 @dataclass(frozen=True)
 class Dataset:
@@ -45,6 +58,8 @@ class Dataset:
         kind: what the numbers are.
         train, validation, test: the splits; models are chosen on ``validation``, reported on ``test``.
         num_classes: number of label classes, 0 without labels.
+        classes: what they are called in the data, in the order of their numbers: words, or whole numbers; by default
+        the numbers themselves.
         source: where the bytes came from, for people.
         by_name: whether ``vaekit.data.load(name)`` gives it again (false for arrays given in Python).
     """
@@ -57,6 +72,12 @@ class Dataset:
     num_classes: int = 0
     source: str = ""
     by_name: bool = True
+    classes: Classes = ()
+
+    def __post_init__(self) -> None:
+        # Either tells the other.
+        object.__setattr__(self, "classes", self.classes or tuple(range(self.num_classes)))
+        object.__setattr__(self, "num_classes", len(self.classes))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,7 +99,35 @@ class Dataset:
             what = f"{stored[1]} × {stored[2]} {_images(kind.adjective, stored[0])}"
         else:
             what = f"{sizes} {kind.unit}"
-        return f"{what}, {kind.detail}" if kind.detail else what
+        mask = self.train.mask
+        gaps = "" if mask is None else f"{1 - mask.mean():.0%} missing"
+        return ", ".join(piece for piece in (what, kind.detail, gaps) if piece)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What a run writes down about its data."""
+        return {
+            "name": self.name,
+            "by_name": self.by_name,
+            "kind": to_document(self.kind),
+            "shape": list(self.shape),
+            "condition_dim": self.condition_dim,
+            "classes": list(self.classes),
+            "fingerprint": self.fingerprint,
+        }
+
+    def each(self, change: Callable[[Split], Split]) -> Dataset:
+        """The same with all splits changed; splits that are one and the same stay so."""
+        once: dict[int, Split] = {}
+        for split in (self.train, self.validation, self.test):
+            if id(split.x) not in once:
+                once[id(split.x)] = change(split)
+        train, validation, test = (once[id(split.x)] for split in (self.train, self.validation, self.test))
+        return replace(self, train=train, validation=validation, test=test)
+
+    def refilled(self) -> Dataset:
+        """The same with the neutral value of its kind where nothing is observed."""
+        return self.each(lambda split: split.refilled(self.kind))
 
     def read_as(self, kind: Kind) -> Dataset:
         """The same rows as a model of another run sees them: with the mean and scale of its ``kind``.
@@ -96,14 +145,28 @@ class Dataset:
             kind = replace(self.kind, columns=kind.columns or self.columns)
         elif not kind.fits(tuple(self.train.x.shape[1:])):
             return self
-        if order is None:
-            return replace(self, kind=kind)
-        once: dict[int, Split] = {}
-        for split in (self.train, self.validation, self.test):
-            mask = None if split.mask is None else split.mask[:, order]
-            once.setdefault(id(split.x), split._replace(x=split.x[:, order], mask=mask))
-        train, validation, test = (once[id(split.x)] for split in (self.train, self.validation, self.test))
-        return replace(self, kind=kind, train=train, validation=validation, test=test)
+        ordered = self if order is None else self.each(lambda split: split.columns_in(order))
+        return replace(ordered, kind=kind).refilled()
+
+    def numbered_as(self, classes: Classes, *, others: bool = False) -> Dataset:
+        """The same with its classes numbered as those of a model; unchanged if the model or the data knows none.
+
+        Args:
+            classes: of the model.
+            others: whether further classes get the numbers after those of the model; they are refused if not.
+
+        Raises:
+            UserError: for a class that is refused, naming the nearest known ones.
+        """
+        if not classes or not self.classes or classes == self.classes:
+            return self
+        table, known = renumbering(self.classes, classes, self.name, others=others)
+        changed = self.each(lambda split: split if split.label is None else split._replace(label=table[split.label]))
+        return replace(changed, classes=known)
+
+    def written(self, label: np.ndarray) -> np.ndarray:
+        """Labels ``(rows,)`` as they stand in the data: words, or numbers."""
+        return as_written(label, self.classes)
 
     @property
     def fingerprint(self) -> str:
@@ -116,6 +179,8 @@ class Dataset:
             digest.update(np.ascontiguousarray(split.x[rows]).tobytes())
             if split.label is not None:
                 digest.update(np.ascontiguousarray(split.label).tobytes())
+            if split.mask is not None:
+                digest.update(np.packbits(split.mask[rows]).tobytes())
         return digest.hexdigest()
 
     def split(self, name: str) -> Split:
@@ -160,16 +225,8 @@ class Dataset:
             raise UserError(f"{self.name} has no labels that a model could be conditioned on.")
         rows = np.concatenate([np.eye(num_classes, dtype=np.float32), np.zeros((1, num_classes), np.float32)])
 
-        def with_condition(split: Split) -> Split:
-            # Row −1 of the table is the one of zeros.
-            return split._replace(condition=rows[split.label])
-
-        return replace(
-            self,
-            train=with_condition(self.train),
-            validation=with_condition(self.validation),
-            test=with_condition(self.test),
-        )
+        # Row −1 of the table is the one of zeros.
+        return self.each(lambda split: split._replace(condition=rows[split.label]))
 
     def with_labels(self, num_labelled: int, *, share: float = 0.5, seed: int = 0) -> Dataset:
         """Keep the labels of ``num_labelled`` training rows, as many of each class as can be; hide the others.

@@ -29,6 +29,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from vaekit.cache import cache_folder
 from vaekit.errors import UserError
 
 CONNECT_SECONDS = 10.0
@@ -89,13 +90,6 @@ def fetch(collection: str, name: str) -> tuple[bytes, str]:
 def say(text: str) -> None:
     """One line for people on stderr."""
     print(f"vaekit: {text}", file=sys.stderr)
-
-
-def cache_folder() -> Path:
-    """``$XDG_CACHE_HOME/vaekit``, or ``~/.cache/vaekit``."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # A relative path is to be ignored by the XDG rules.
-    return (Path(base) if os.path.isabs(base) else Path("~/.cache").expanduser()) / "vaekit"
 
 
 def _from_folder(collection: str, name: str) -> tuple[bytes, str]:

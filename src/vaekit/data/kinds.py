@@ -3,27 +3,27 @@
 A kind turns stored values (``uint8`` grey levels, integer categories …) into the tensor that the
 model sees, on the device of the batch: ``kind.prepare(raw)``, shapes ``(batch, *stored)`` to
 ``(batch, *kind.event_shape(stored))``. ``kind.restore(x)`` goes the other way, for what a model
-gives back: into the units of the data, shapes ``(…, *event)`` to ``(…, *stored)``.
+gives back: into the units of the data, shapes ``(…, *event)`` to ``(…, *stored)``. ``kind.nearest(x)``
+does the same and ends at a value that the data itself could hold: a bit, a level, a count.
+
+``kind.neutral`` is what is stored where nothing was observed, and what the encoder therefore sees.
 
 The columns of a table have names; they are part of the kind, so that a run remembers them.
 """
 
 from __future__ import annotations
 
-import functools
-import math
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
 from vaekit.config import part
+from vaekit.data.real import FURTHEST, Real
 
-Numbers = float | tuple[float, ...]
-
-
-FURTHEST = 1e18  # its square is still a number in single precision
+__all__ = ["FURTHEST", "Binary", "Categories", "Counts", "GreyLevels", "Kind", "Real"]
 
 
 @part("kind/binary")
@@ -44,6 +44,7 @@ class Binary:
     default_likelihood = "bernoulli"
     adjective = "binary"
     unit = "binary values"
+    neutral = 0
 
     @property
     def detail(self) -> str:
@@ -59,7 +60,11 @@ class Binary:
         """As they are: 0 and 1, or a probability."""
         return x
 
-    def log_scale(self, stored: tuple[int, ...]) -> float:
+    def nearest(self, x: Tensor) -> Tensor:
+        """The nearest stored level: of bits the more probable one."""
+        return (x * (self.levels - 1)).round().clamp(0, self.levels - 1).to(torch.int64)
+
+    def log_scale(self, stored: tuple[int, ...], mask: np.ndarray | None = None) -> float:
         """0: nothing is rescaled."""
         return 0.0
 
@@ -86,6 +91,7 @@ class GreyLevels:
     binarization = "none"
     adjective = "grey"
     unit = "grey values"
+    neutral = 0
 
     @property
     def detail(self) -> str:
@@ -104,7 +110,11 @@ class GreyLevels:
         level = (x * (self.levels - 1)).round().clamp(0, self.levels - 1)
         return level.to(torch.uint8 if self.levels <= 256 else torch.int64)
 
-    def log_scale(self, stored: tuple[int, ...]) -> float:
+    def nearest(self, x: Tensor) -> Tensor:
+        """The nearest level."""
+        return self.restore(x)
+
+    def log_scale(self, stored: tuple[int, ...], mask: np.ndarray | None = None) -> float:
         """0: the likelihood of levels is a probability, not a density."""
         return 0.0
 
@@ -113,96 +123,6 @@ class GreyLevels:
 
     def describe(self) -> str:
         return f"{self.levels} grey levels"
-
-
-@functools.lru_cache(maxsize=16)
-def _tensor(numbers: Numbers, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.tensor(numbers, dtype=dtype, device=device)
-
-
-@part("kind/real")
-@dataclass(frozen=True)
-class Real:
-    """Real numbers; the model sees (x − mean) / scale.
-
-    A density of what the model sees becomes one in the data's own units by
-    ``log p_own = log p − kind.log_scale(stored_shape)``.
-
-    Args:
-        mean: one number, or one for each column (the last axis).
-        scale: the same; positive.
-        columns: names of the columns of a table.
-
-    Raises:
-        ValueError: if the scale is not positive or the lengths do not agree.
-    """
-
-    mean: Numbers = 0.0
-    scale: Numbers = 1.0
-    columns: tuple[str, ...] = field(default=(), repr=False)
-    binarization = "none"
-    default_likelihood = "gaussian:scale=learned"
-    adjective = "real"
-    unit = "real numbers"
-
-    def __post_init__(self) -> None:
-        scales = self.scale if isinstance(self.scale, tuple) else (self.scale,)
-        if not all(0 < scale < math.inf for scale in scales):
-            raise ValueError("scale must be positive")
-        lengths = {len(numbers) for numbers in (self.mean, self.scale) if isinstance(numbers, tuple)}
-        if len(lengths | ({len(self.columns)} if self.columns and lengths else set())) > 1:
-            raise ValueError("mean, scale and columns must be of one length")
-
-    def fits(self, stored: tuple[int, ...]) -> bool:
-        """Whether there are as many means and scales as an example of shape ``stored`` has columns."""
-        lengths = {len(numbers) for numbers in (self.mean, self.scale) if isinstance(numbers, tuple)}
-        return lengths <= {stored[-1]}
-
-    @property
-    def standardized(self) -> bool:
-        """Whether the model sees other numbers than those stored."""
-        return self.mean != 0 or self.scale != 1
-
-    @property
-    def detail(self) -> str:
-        return "standardised" if self.standardized else ""
-
-    def prepare(self, raw: Tensor) -> Tensor:
-        """(raw − mean) / scale, computed in double precision where the device has it.
-
-        Nothing is further out than ``FURTHEST`` scales: a row may be absurd beside the training rows, and its
-        likelihood must be absurdly small then, not infinite or no number.
-        """
-        if not self.standardized:
-            return raw.to(torch.get_default_dtype())
-        wide, mean, scale = self._wide(raw)
-        scaled = (wide - mean) / scale
-        # What is infinite in the data stays so: training names its row.
-        near = torch.where(wide.isfinite(), scaled.clamp(-FURTHEST, FURTHEST), scaled)
-        return near.to(torch.get_default_dtype())
-
-    def restore(self, x: Tensor) -> Tensor:
-        """x · scale + mean, in the type of x."""
-        if not self.standardized:
-            return x
-        wide, mean, scale = self._wide(x)
-        return (wide * scale + mean).to(x.dtype)
-
-    def _wide(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        dtype = torch.float32 if x.device.type == "mps" else torch.float64
-        return x.to(dtype), _tensor(self.mean, dtype, x.device), _tensor(self.scale, dtype, x.device)
-
-    def log_scale(self, stored: tuple[int, ...]) -> float:
-        """Σ log scale over the elements of an example of shape ``stored``."""
-        if isinstance(self.scale, tuple):
-            return sum(map(math.log, self.scale)) * math.prod(stored[:-1])
-        return math.log(self.scale) * math.prod(stored)
-
-    def event_shape(self, stored: tuple[int, ...]) -> tuple[int, ...]:
-        return stored
-
-    def describe(self) -> str:
-        return "real numbers"
 
 
 @part("kind/counts")
@@ -220,6 +140,7 @@ class Counts:
     input_network = "log-input"
     adjective = "count"
     unit = "counts"
+    neutral = 0
     detail = ""
 
     def prepare(self, raw: Tensor) -> Tensor:
@@ -230,7 +151,11 @@ class Counts:
         """As they are: a count, or the mean of one."""
         return x
 
-    def log_scale(self, stored: tuple[int, ...]) -> float:
+    def nearest(self, x: Tensor) -> Tensor:
+        """The nearest count."""
+        return x.round().clamp_min(0).to(torch.int64)
+
+    def log_scale(self, stored: tuple[int, ...], mask: np.ndarray | None = None) -> float:
         """0: nothing is rescaled."""
         return 0.0
 
@@ -257,20 +182,28 @@ class Categories:
     default_likelihood = "categorical"
     adjective = "categorical"
     unit = "categorical values"
+    neutral = -1
 
     @property
     def detail(self) -> str:
         return f"{self.num_categories} categories"
 
     def prepare(self, raw: Tensor) -> Tensor:
-        """One-hot, ``(batch, *stored, num_categories)``."""
-        return one_hot(raw.long(), self.num_categories).to(torch.get_default_dtype())
+        """One-hot, ``(batch, *stored, num_categories)``; zeros where a category is missing (−1)."""
+        category = raw.long()
+        known = category >= 0
+        one = one_hot(category.clamp_min(0), self.num_categories) * known.unsqueeze(-1)
+        return one.to(torch.get_default_dtype())
 
     def restore(self, x: Tensor) -> Tensor:
         """The number of the category, the most probable one of probabilities."""
         return x.argmax(-1)
 
-    def log_scale(self, stored: tuple[int, ...]) -> float:
+    def nearest(self, x: Tensor) -> Tensor:
+        """The most probable category."""
+        return x.argmax(-1)
+
+    def log_scale(self, stored: tuple[int, ...], mask: np.ndarray | None = None) -> float:
         """0: nothing is rescaled."""
         return 0.0
 

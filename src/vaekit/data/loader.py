@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vaekit.data.ahead import ahead
 from vaekit.data.batch import Batch
-from vaekit.data.chunks import CHUNK_BYTES, release
 from vaekit.data.dataset import Split
 from vaekit.data.kinds import Kind
+from vaekit.data.mapped import MappedRows
+from vaekit.data.shuffle import in_batches, in_order, shuffled
 
-FAULT_BYTES = 2 << 20  # what the system may map around one row that is read
+WINDOW_BYTES = 128 << 20  # of a file in memory at once; the window after it is being read
+WINDOW_ROWS = 1 << 20  # small rows: their numbers take memory too
+
+
+class Window(NamedTuple):
+    """Rows that are on the device together.
+
+    Attributes:
+        rows: their numbers ``(n,)``.
+        table: stored values ``(rows of the table, *stored_shape)``.
+        places: where in the table each of them is, ``(n,)``.
+    """
+
+    rows: Tensor
+    table: Tensor
+    places: Tensor
 
 
 class Loader:
-    """Gathers rows by index, from a tensor that lives on the device or from a memory-mapped file.
+    """Gathers rows by index from a tensor that lives on the device.
 
+    The tensor holds all rows, or a window of a memory-mapped file, the next window being read meanwhile.
     Values stay as they are stored (``uint8`` stays ``uint8``) until the kind prepares a batch on the
     device; dynamic binarisation therefore draws afresh each time.
 
@@ -34,47 +53,79 @@ class Loader:
         self.kind = kind
         self.device = torch.device(device)
         self.batch_size = batch_size
-        self.mapped = isinstance(split.x, np.memmap)
-        self._touched = 0  # bytes of the file that may be in memory
+        self._file = MappedRows(split.x) if isinstance(split.x, np.memmap) else None
         self._resident = None if self.mapped else torch.from_numpy(np.ascontiguousarray(split.x)).to(self.device)
+        row_bytes = max(1, split.x[:1].nbytes)
+        self._window = max(1, min(WINDOW_BYTES // row_bytes, WINDOW_ROWS)) if self.mapped else max(1, self.num_rows)
         self._label = None if split.label is None else torch.from_numpy(split.label).long().to(self.device)
         self._condition = None if split.condition is None else torch.from_numpy(split.condition).to(self.device)
         self._mask = None if split.mask is None else torch.from_numpy(split.mask).to(self.device)
 
+    @property
+    def mapped(self) -> bool:
+        """Whether the rows stay on disk."""
+        return self._file is not None
+
+    @property
+    def num_rows(self) -> int:
+        """Rows in one epoch."""
+        return len(self.split.x if self.split.order is None else self.split.order)
+
     def __len__(self) -> int:
         """Batches in one epoch."""
-        rows = len(self.split.x) if self.split.order is None else len(self.split.order)
-        return -(-rows // self.batch_size)
+        return -(-self.num_rows // self.batch_size)
 
     def order(self, seed: int, epoch: int) -> Tensor:
-        """The row numbers of an epoch, shuffled: a function of seed and epoch alone, so that it can be resumed."""
-        rows = torch.arange(len(self.split.x)) if self.split.order is None else torch.from_numpy(self.split.order)
-        generator = torch.Generator().manual_seed((seed * 1_000_003 + epoch) & 0x7FFF_FFFF_FFFF_FFFF)
-        return rows[torch.randperm(len(rows), generator=generator)]
+        """The row numbers of an epoch ``(rows,)``: a function of seed and epoch alone, so that it can be resumed."""
+        return torch.cat(list(self._order(seed, epoch)))
+
+    def _order(self, seed: int, epoch: int) -> Iterator[Tensor]:
+        for places in shuffled(self.num_rows, self._window, seed, epoch):
+            yield places if self.split.order is None else torch.from_numpy(self.split.order[places.numpy()])
+
+    def epoch(self, seed: int, epoch: int, start: int = 0) -> Generator[tuple[Tensor, Batch]]:
+        """The batches of an epoch, each with its row numbers ``(batch,)``, in the order of :meth:`order`.
+
+        Of a file the next window is read in a thread, which ends with the generator: close it if you stop early.
+
+        Args:
+            seed, epoch: what the order depends on.
+            start: how many batches are left out at the beginning, because they were seen before a stop.
+
+        Raises:
+            UserError: if the file has changed or cannot be read.
+        """
+        return self._batches(in_batches(self._order(seed, epoch), self.batch_size, start))
 
     def rows(self, indices: Tensor) -> Batch:
         """The rows of the given numbers ``(batch,)``, in that order."""
-        if self._resident is not None:
-            raw = self._resident.index_select(0, indices.to(self.device))
-        else:
-            # A file is read in its own order; the rows are then put back into the order asked for.
-            ascending, inverse = np.unique(indices.numpy(), return_inverse=True)
-            raw = torch.from_numpy(self.split.x[ascending][inverse]).to(self.device)
-            self._count(len(ascending), raw.nbytes)
-        there = indices.to(self.device)
-        columns = (self._label, self._condition, self._mask)
-        label, condition, mask = (column if column is None else column.index_select(0, there) for column in columns)
-        return Batch(self.kind.prepare(raw), label, condition, mask)
-
-    def _count(self, rows: int, num_bytes: int) -> None:
-        """Keep the mapped file from filling the memory."""
-        self._touched += max(num_bytes, rows * FAULT_BYTES)
-        if self._touched > 8 * CHUNK_BYTES:
-            release(self.split.x)
-            self._touched = 0
+        return self._batch(*self._load(indices))
 
     def __iter__(self) -> Iterator[Batch]:
         """All rows once, in order."""
-        for start in range(0, len(self.split.x), self.batch_size):
-            stop = min(start + self.batch_size, len(self.split.x))
-            yield self.rows(torch.arange(start, stop))
+        rows = len(self.split.x)
+        for _, batch in self._batches(in_batches(in_order(rows, self._window), self.batch_size)):
+            yield batch
+
+    def _batches(self, order: Iterable[Tensor]) -> Generator[tuple[Tensor, Batch]]:
+        """Batches of windows that end where a batch ends."""
+        for rows, table, places in ahead(self._load, order) if self.mapped else map(self._load, order):
+            for start in range(0, len(rows), self.batch_size):
+                some = slice(start, start + self.batch_size)
+                yield rows[some], self._batch(rows[some], table, places[some])
+
+    def _load(self, rows: Tensor) -> Window:
+        """A window; runs in the thread that reads ahead, so that it draws no random numbers."""
+        if self._resident is not None:
+            there = rows.to(self.device)
+            return Window(there, self._resident, there)
+        assert self._file is not None
+        # A file is read in its own order.
+        ascending, places = np.unique(rows.numpy(), return_inverse=True)
+        table = torch.from_numpy(self._file.read(ascending))
+        return Window(rows.to(self.device), table.to(self.device), torch.from_numpy(places).to(self.device))
+
+    def _batch(self, rows: Tensor, table: Tensor, places: Tensor) -> Batch:
+        columns = (self._label, self._condition, self._mask)
+        label, condition, mask = (column if column is None else column.index_select(0, rows) for column in columns)
+        return Batch(self.kind.prepare(table.index_select(0, places)), label, condition, mask)

@@ -138,6 +138,12 @@ def _dataset(path: Path, content: Content, options: dict[str, Any]) -> Dataset:
     if content.kind and not options.keys() & {"kind", "binarization"}:
         options = options | {"kind": content.kind}
     dataset = as_dataset(
-        content.x, content.y, columns=content.columns, name=f"{path}", source=f"{path.resolve()}", **options
+        content.x,
+        content.y,
+        columns=content.columns,
+        mask=content.mask,
+        name=f"{path}",
+        source=f"{path.resolve()}",
+        **options,
     )
     return replace(dataset, by_name=True)

@@ -44,6 +44,7 @@ def cut(split: Split, shares: dict[str, float], seed: int, name: str) -> dict[st
     for part, count in {"train": rows - sum(counts.values()), **counts}.items():
         piece = slice(start, start + count) if mapped else np.sort(order[start : start + count])
         x = split.x[piece] if mapped else np.ascontiguousarray(split.x[piece])
-        result[part] = Split(x, None if split.label is None else split.label[piece])
+        label, mask = (column if column is None else column[piece] for column in (split.label, split.mask))
+        result[part] = Split(x, label, mask=mask)
         start += count
     return result

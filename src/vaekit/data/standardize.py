@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from vaekit.data.chunks import Array, chunks, is_mapped
@@ -11,15 +13,15 @@ from vaekit.data.kinds import Real
 MOST_ROWS = 1_000_000  # more are not searched for duplicates
 
 
-def standardized(x: Array, columns: tuple[str, ...], name: str) -> Real:
-    """The kind that gives training rows mean 0 and scale 1.
+def standardized(x: Array, columns: tuple[str, ...], name: str, mask: Array | None = None) -> Real:
+    """The kind that gives training rows mean 0 and scale 1, over the cells that are observed.
 
     The rows of a table ``(rows, columns)`` are standardised column by column, anything else by one mean and scale.
     What holds one value only keeps the scale 1, and a line on stderr says which columns do.
     """
     axes = (0,) if x.ndim == 2 else tuple(range(x.ndim))
-    low, high = _range(x, axes)
-    mean, scale = _moments(x, axes, low, high)
+    low, high = _range(x, axes, mask)
+    mean, scale = _moments(x, axes, low, high, mask)
     constant = (low == high) | (scale < np.finfo(np.float64).tiny)
     scale = np.where(constant, 1.0, scale)
     if constant.any():
@@ -29,22 +31,35 @@ def standardized(x: Array, columns: tuple[str, ...], name: str) -> Real:
     return Real(float(mean), float(scale))
 
 
-def _range(x: Array, axes: tuple[int, ...]) -> tuple[Array, Array]:
-    extremes = [(chunk.min(axes), chunk.max(axes)) for _, chunk in chunks(x)]
+def _pieces(x: Array, mask: Array | None) -> Iterator[tuple[Array, Array | None]]:
+    """Consecutive rows, and where they are observed."""
+    for start, chunk in chunks(x):
+        yield chunk, None if mask is None else mask[start : start + len(chunk)]
+
+
+def _range(x: Array, axes: tuple[int, ...], mask: Array | None) -> tuple[Array, Array]:
+    extremes = []
+    for chunk, seen in _pieces(x, mask):
+        if seen is None:
+            extremes.append((chunk.min(axes), chunk.max(axes)))
+        else:
+            low, high = (np.where(seen, chunk, end) for end in (np.inf, -np.inf))
+            extremes.append((low.min(axes), high.max(axes)))
     lows, highs = (np.asarray(values, np.float64) for values in zip(*extremes, strict=True))
     return lows.min(0), highs.max(0)
 
 
-def _moments(x: Array, axes: tuple[int, ...], low: Array, high: Array) -> tuple[Array, Array]:
+def _moments(x: Array, axes: tuple[int, ...], low: Array, high: Array, mask: Array | None) -> tuple[Array, Array]:
     """Mean and standard deviation in one pass, of values brought to −1 … 1 first: neither overflow nor cancellation."""
     middle, half = low / 2 + high / 2, high / 2 - low / 2
     unit = np.where(half > 0, half, 1.0)
     first, second = np.zeros_like(middle), np.zeros_like(middle)
-    for _, chunk in chunks(x):
+    for chunk, seen in _pieces(x, mask):
         u = (chunk - middle) / unit
+        u = u if seen is None else np.where(seen, u, 0.0)
         first += u.sum(axes)
         second += np.square(u).sum(axes)
-    count = x.size / middle.size
+    count = x.size / middle.size if mask is None else mask.sum(axes)
     variance = np.maximum(second / count - np.square(first / count), 0)
     return middle + unit * (first / count), unit * np.sqrt(variance)
 

@@ -159,11 +159,13 @@ def evaluate(
         "samples": samples,
         "split": split,
         "examples": len(rows.x),
+        # Where cells are missing, p(x) is that of the observed ones: the share of them.
+        "observed": 1.0 if rows.mask is None else float(rows.mask.mean()),
         "binarization": data.kind.binarization,
         "data": data.name,
         "unit": "nats per example",
         # Of standardised data: log p in the units of the data is log p as given less this.
-        "log_scale": data.kind.log_scale(tuple(rows.x.shape[1:])),
+        "log_scale": data.kind.log_scale(tuple(rows.x.shape[1:]), rows.mask),
         "seed": seed,
     }
     return figures | protocol | {"skipped": skipped}

@@ -11,8 +11,13 @@ from vaekit.errors import UserError
 from vaekit.evaluation.likelihood import evaluating
 
 
-def check_likelihood_fits(model: Any, batch: Batch, seed: int = 0) -> None:
+def check_likelihood_fits(model: Any, batch: Batch, seed: int = 0, fitting: str = "") -> None:
     """
+    Args:
+        model, batch: which likelihood, and what it is to fit.
+        seed: of the draw that tells the shape.
+        fitting: the likelihood that does fit the kind of the data, for the hint.
+
     Raises:
         UserError: if the examples have another shape than p(x|z), or values outside its support, where
             log p(x|z) means nothing.
@@ -20,7 +25,11 @@ def check_likelihood_fits(model: Any, batch: Batch, seed: int = 0) -> None:
     with evaluating(model, seed):
         rows = 1 if batch.condition is None else len(batch.x)
         p = model.generate(rows, batch.condition)
-        x = batch.x if batch.mask is None else torch.where(batch.mask, batch.x, p.sample())
+        x = batch.x
+        if batch.mask is not None:
+            # A one-hot category has one entry in the mask.
+            mask = batch.mask.reshape(*batch.mask.shape, *[1] * (x.dim() - batch.mask.dim()))
+            x = torch.where(mask, x, p.sample())
     if tuple(p.event_shape) != tuple(x.shape[1:]):
         raise UserError(
             f"the likelihood is over examples of shape {tuple(p.event_shape)}, the data has {tuple(x.shape[1:])}."
@@ -30,7 +39,7 @@ def check_likelihood_fits(model: Any, batch: Batch, seed: int = 0) -> None:
         raise UserError(
             f"the likelihood '{name}' does not fit the data: it is for {_words(p.support)}, and the model sees "
             f"{_described(x)}.",
-            hint="leave --likelihood out for the one that fits the data (vaekit list parts shows them all).",
+            hint=f"--likelihood {fitting} fits the data; it is chosen if --likelihood is left out." if fitting else "",
         )
 
 

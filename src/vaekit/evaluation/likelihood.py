@@ -107,6 +107,8 @@ def log_likelihood(
 def bound(model: Any, batches: Iterable[Batch], *, seed: int = 0) -> dict[str, float]:
     """One-draw means over the data in nats: ``elbo`` (if there is a density), ``log_px`` and ``kl``.
 
+    Of several latents also ``kl_NAME`` of each.
+
     The quick figure by which training is watched; the same seed gives the same noise each time.
     """
     sums: dict[str, float] = {}
@@ -117,6 +119,8 @@ def bound(model: Any, batches: Iterable[Batch], *, seed: int = 0) -> dict[str, f
             figures = {"log_px": draw.expect(draw.log_px)}
             if draw.has_density:
                 figures |= {"kl": draw.kl, "elbo": draw.elbo}
+                several = draw.latents if len(draw.latents) > 1 else {}
+                figures |= {f"kl_{name}": draw.expect(latent.kl) for name, latent in several.items()}
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + value.mean(0).sum().item()
             rows += len(batch.x)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,25 +15,68 @@ from vaekit.distributions.divergence import divergence
 from vaekit.errors import UserError
 from vaekit.networks.concatenate import side_by_side
 
+Lazy = Tensor | Callable[[], Tensor]
 
-class Latent(NamedTuple):
+
+class Latent:
     """One latent of a draw. Densities in nats, shape ``(samples, [branches,] batch)``.
 
-    Attributes:
+    A bound asks for the divergence, an importance weight for the densities: what is given as a function is computed
+    when it is asked for, once.
+
+    Args:
         value: z, ``(samples, [branches,] batch, *event)``.
         log_pz: log p(z | latents above).
         log_qz: log q(z | x, latents before); ``None`` where the posterior has no density.
-        kl: KL(q‖p) of this level: the formula where there is one, else ``log_qz − log_pz``; zero where
-            the posterior has no density.
-        kl_dims: the formula split over dimensions, ``(samples, [branches,] batch, latent)``, where both
-            sides factorise; else ``None``.
+        divergence: KL(q‖p) of this level by a formula, and its split over dimensions where both sides factorise;
+            or a function that gives them, or ``None`` where there is no formula.
     """
 
-    value: Tensor
-    log_pz: Tensor
-    log_qz: Tensor | None
-    kl: Tensor
-    kl_dims: Tensor | None = None
+    def __init__(
+        self,
+        value: Tensor,
+        log_pz: Lazy,
+        log_qz: Lazy | None,
+        divergence: Callable[[], tuple[Tensor, Tensor | None] | None] = lambda: None,
+    ) -> None:
+        self.value = value
+        self.has_density = log_qz is not None
+        self._given = (log_pz, log_qz, divergence)
+
+    @cached_property
+    def log_pz(self) -> Tensor:
+        """log p(z | latents above)."""
+        return _value(self._given[0])
+
+    @cached_property
+    def log_qz(self) -> Tensor | None:
+        """log q(z | x, latents before); ``None`` where the posterior has no density."""
+        return None if self._given[1] is None else _value(self._given[1])
+
+    @cached_property
+    def _formula(self) -> tuple[Tensor, Tensor | None] | None:
+        return self._given[2]()
+
+    @property
+    def kl(self) -> Tensor:
+        """KL(q‖p) of this level: the formula where there is one, else ``log_qz − log_pz``; zero without a density."""
+        if self._formula is not None:
+            return self._formula[0]
+        return torch.zeros_like(self.log_pz) if self.log_qz is None else self.log_qz - self.log_pz
+
+    @property
+    def kl_dims(self) -> Tensor | None:
+        """The formula split over dimensions, ``(samples, [branches,] batch, latent)``; else ``None``."""
+        return None if self._formula is None else self._formula[1]
+
+    def replace(self, **changes: Any) -> Latent:
+        """The same with another ``value``, ``log_pz``, ``log_qz`` or ``divergence``."""
+        log_pz, log_qz, divergence = self._given
+        return Latent(**{"value": self.value, "log_pz": log_pz, "log_qz": log_qz, "divergence": divergence} | changes)
+
+
+def _value(given: Lazy) -> Tensor:
+    return given() if callable(given) else given
 
 
 class Draw(NamedTuple):
@@ -59,7 +104,7 @@ class Draw(NamedTuple):
     @property
     def has_density(self) -> bool:
         """Whether log q(z|x) exists, without which there is no bound on log p(x)."""
-        return all(latent.log_qz is not None for latent in self.latents.values())
+        return all(latent.has_density for latent in self.latents.values())
 
     def expect(self, value: Tensor) -> Tensor:
         """E over the enumerated branches of ``(samples, [branches,] batch)``; the only place that sums them."""
@@ -106,7 +151,7 @@ class Draw(NamedTuple):
 
     def _needs_density(self, what: str) -> None:
         if not self.has_density:
-            without = [name for name, latent in self.latents.items() if latent.log_qz is None]
+            without = [name for name, latent in self.latents.items() if not latent.has_density]
             raise UserError(
                 f"{what} needs the density of the posterior, and that of {', '.join(without)} has none (a point mass).",
                 hint="use a posterior with a density (diagonal, cholesky), or an objective that needs none.",
@@ -160,17 +205,17 @@ def draw_latents(
 
 
 def _evaluate(p: Distribution, q: Distribution, z: Tensor, analytic_holds: bool) -> Latent:
-    log_pz = p.log_prob(z)
+    def formula() -> tuple[Tensor, Tensor | None] | None:
+        found = divergence(q, p) if analytic_holds else None
+        if found is None:
+            return None
+        kl, kl_dims = found
+        shape = torch.broadcast_shapes(z.shape[: z.dim() - len(q.event_shape)], kl.shape)
+        return kl.expand(shape), None if kl_dims is None else kl_dims.expand(*shape, kl_dims.shape[-1])
+
     if not getattr(q, "has_density", True):
-        return Latent(z, log_pz, None, torch.zeros_like(log_pz))
-    log_qz = q.log_prob(z)
-    formula = divergence(q, p) if analytic_holds else None
-    if formula is None:
-        return Latent(z, log_pz, log_qz, log_qz - log_pz)
-    kl, kl_dims = formula
-    shape = torch.broadcast_shapes(log_qz.shape, kl.shape)
-    expanded = None if kl_dims is None else kl_dims.expand(*shape, kl_dims.shape[-1])
-    return Latent(z, log_pz, log_qz, kl.expand(shape), expanded)
+        return Latent(z, lambda: p.log_prob(z), None)
+    return Latent(z, lambda: p.log_prob(z), lambda: q.log_prob(z), formula)
 
 
 Latents = Tensor | dict[str, Tensor]

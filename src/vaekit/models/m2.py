@@ -77,7 +77,7 @@ class M2(nn.Module):
         else:
             log_branch = log_qy = log_qy.T
         log_py = torch.full_like(log_qy, -math.log(self.num_classes))
-        label = Latent(condition, log_py, log_qy, log_qy - log_py)
+        label = Latent(condition, log_py, log_qy)
         return Draw({"y": label, **latents}, log_prob(p, x, batch.mask), penalty, log_branch)
 
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:
@@ -90,13 +90,15 @@ class M2(nn.Module):
         return self.likelihood(z["z"], z["y"])
 
     def sample_latents(self, count: int, condition: Tensor | None = None) -> dict[str, Tensor]:
-        """Draws of z, and the classes in turn: rows 0, 1, 2 … are of the classes 0, 1, 2 …"""
+        """Draws of z, and the classes: those of the condition, one-hot, or in turn: rows 0, 1, 2 … are of 0, 1, 2 …"""
         with torch.no_grad():
             z = self.prior().sample(torch.Size([count]))
+        if condition is not None:
+            return {"y": condition, "z": z}
         y = one_hot(torch.arange(count, device=z.device) % self.num_classes, self.num_classes).to(z.dtype)
         return {"y": y, "z": z}
 
     def generate(self, count: int, condition: Tensor | None = None) -> Distribution:
         """p(x|y, z) for :meth:`sample_latents`, batch shape ``(count,)``."""
         with torch.no_grad():
-            return self.decode(self.sample_latents(count))
+            return self.decode(self.sample_latents(count, condition))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.config import part
+from vaekit.networks.layer import Linear
 from vaekit.networks.network import FlatHead, Shape, activation_of, initialize, needed, over_leading, size
 
 
@@ -52,7 +53,7 @@ class ConvolutionalEncoder(nn.Module):
         depth = len(channels)
         widths = (in_shape[0], *channels)
         self.layers = nn.ModuleList(nn.Conv2d(a, b, kernel_size=3, stride=2, padding=1) for a, b in pairwise(widths))
-        self.first_condition = nn.Linear(condition_dim, channels[0], bias=False) if condition_dim else None
+        self.first_condition = Linear(condition_dim, channels[0], bias=False) if condition_dim else None
         self.feature_shape = (channels[-1], halvings(in_shape[1], depth)[-1], halvings(in_shape[2], depth)[-1])
         self.activation = activation_of(activation)
         self.initialization = initialization
@@ -124,7 +125,7 @@ class ConvolutionalDecoder(nn.Module):
                 raise ValueError(f"codes on a {in_shape[1:]} grid do not fit: the image {image_shape} needs {grid[1:]}")
             self.first = nn.Conv2d(in_shape[0], channels[0], kernel_size=3, padding=1)
             self.event_dims = 3
-        self.first_condition = nn.Linear(condition_dim, channels[0], bias=False) if condition_dim else None
+        self.first_condition = Linear(condition_dim, channels[0], bias=False) if condition_dim else None
         ends = (*channels[1:], channels[-1])
         # From n to 2n − 1 or 2n: the output padding makes up for odd sizes.
         self.layers = nn.ModuleList(
@@ -160,5 +161,5 @@ class GridHead(nn.Module):
         self.convolution = nn.Conv2d(channels, size(self.out_shape[:-2]), kernel_size, padding=kernel_size // 2)
 
     def forward(self, h: Tensor) -> Tensor:
-        y = over_leading(self.convolution, h, 3)
+        y = over_leading(self.convolution, h, 3).to(self.convolution.weight.dtype)
         return y.reshape(*torch.Size(y.shape[:-3]), *self.out_shape)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.config import part
+from vaekit.networks.layer import Linear
 from vaekit.networks.network import FlatHead, Shape, dimensions, initialize, needed, size
 
 
@@ -37,8 +38,8 @@ class GatedMLP(nn.Module):
         widths = (size(in_shape), *hidden)
         self.event_dims = dimensions(in_shape)
         # Content and gate are the two halves of one matrix product.
-        self.layers = nn.ModuleList(nn.Linear(a, 2 * b) for a, b in pairwise(widths))
-        self.first_condition = nn.Linear(condition_dim, 2 * hidden[0], bias=False) if condition_dim else None
+        self.layers = nn.ModuleList(Linear(a, 2 * b) for a, b in pairwise(widths))
+        self.first_condition = Linear(condition_dim, 2 * hidden[0], bias=False) if condition_dim else None
         self.features = hidden[-1]
         self.initialization = initialization
         initialize(self, initialization)

@@ -7,6 +7,7 @@ from itertools import pairwise
 from torch import Tensor, nn
 
 from vaekit.config import part
+from vaekit.networks.layer import Linear
 from vaekit.networks.network import FlatHead, Shape, activation_of, dimensions, initialize, needed, size
 
 
@@ -38,9 +39,9 @@ class MLP(nn.Module):
         if not hidden or min(hidden) < 1:
             raise ValueError(f"hidden must be widths from 1, got {hidden}; the network 'linear' has no hidden layer")
         self.event_dims = dimensions(in_shape)
-        self.first = nn.Linear(size(in_shape), hidden[0])
-        self.first_condition = nn.Linear(condition_dim, hidden[0], bias=False) if condition_dim else None
-        self.rest = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(hidden))
+        self.first = Linear(size(in_shape), hidden[0])
+        self.first_condition = Linear(condition_dim, hidden[0], bias=False) if condition_dim else None
+        self.rest = nn.ModuleList(Linear(a, b) for a, b in pairwise(hidden))
         self.activation = activation_of(activation)
         self.features = hidden[-1]
         self.initialization = initialization

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vaekit.errors import UserError
+from vaekit.networks.layer import Linear
 
 Shape = int | tuple[int, ...]
 
@@ -82,10 +83,11 @@ class FlatHead(nn.Module):
     def __init__(self, features: int, out_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.out_shape = out_shape
-        self.linear = nn.Linear(features, math.prod(out_shape))
+        self.linear = Linear(features, math.prod(out_shape))
 
     def forward(self, h: Tensor) -> Tensor:
-        return self.linear(h).unflatten(-1, self.out_shape)
+        # Densities are computed in the precision of the weights, also where products are rounded.
+        return self.linear(h).to(self.linear.weight.dtype).unflatten(-1, self.out_shape)
 
 
 def initialize(module: nn.Module, name: str) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.functional import relu
 
 from vaekit.config import part
+from vaekit.networks.layer import ConvTranspose2d
 from vaekit.networks.network import FlatHead, initialize, needed, over_leading
 
 
@@ -80,7 +81,7 @@ class TutorialDecoder(nn.Module):
             raise ValueError(f"the sides of the image must be multiples of 4, got {image_shape[1]} × {image_shape[2]}")
         self.first = FlatHead(in_shape, (32, image_shape[1] // 4, image_shape[2] // 4))
         self.layers = nn.ModuleList(
-            [nn.ConvTranspose2d(32, 64, kernel_size=3, stride=2), nn.ConvTranspose2d(64, 32, kernel_size=3, stride=2)]
+            [ConvTranspose2d(32, 64, kernel_size=3, stride=2), ConvTranspose2d(64, 32, kernel_size=3, stride=2)]
         )
         initialize(self, "glorot")
 
@@ -105,8 +106,8 @@ class _Output(nn.Module):
     def __init__(self, out_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.out_shape = tuple(out_shape)
-        self.convolution = nn.ConvTranspose2d(32, math.prod(self.out_shape[:-2]), kernel_size=3, padding=1)
+        self.convolution = ConvTranspose2d(32, math.prod(self.out_shape[:-2]), kernel_size=3, padding=1)
 
     def forward(self, h: Tensor) -> Tensor:
-        y = over_leading(self.convolution, h, 3)
+        y = over_leading(self.convolution, h, 3).to(self.convolution.weight.dtype)
         return y.reshape(*y.shape[:-3], *self.out_shape)

@@ -1,30 +1,13 @@
-"""The report of a reproduction: one page that opens from disk and needs nothing beside it."""
+"""What a reproduction adds to the report of its main run: the paper, the table and the pictures."""
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
-from vaekit.papers.paper import Row
-from vaekit.training.files import replacing
-
-_STYLE = """
-:root { color-scheme: light dark; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
-img { max-width: 100%; height: auto; display: block; background: white; }
-.table { overflow-x: auto; } table { border-collapse: collapse; font-size: .9rem; }
-th, td { text-align: left; padding: .3rem .7rem; border-bottom: 1px solid #8886; vertical-align: top; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-@media (max-width: 40rem) {
-  table, tbody, tr, td { display: block; } tr:first-child { display: none; }
-  td { border: 0; padding: .1rem 0; } tr { border-bottom: 1px solid #8886; padding: .7rem 0; }
-  td.number { text-align: left; } td[data-is]::before { content: attr(data-is) ": "; opacity: .7; }
-}
-code { font-size: .9em; overflow-wrap: anywhere; }
-"""
+from vaekit.papers.paper import Paper, Row
+from vaekit.report.head import Cover
+from vaekit.report.page import table
 
 
 def figure(value: float | None) -> str:
@@ -39,42 +22,37 @@ def figure(value: float | None) -> str:
     return text.replace("-", "−")
 
 
-def write_page(
-    path: Path, title: str, citation: str, rows: Sequence[Row], pictures: Sequence[tuple[Path, str, str]]
-) -> None:
-    """Write the page.
+def results(rows: Sequence[Row]) -> str:
+    """The table, as HTML."""
+    cells = [
+        (
+            f"{row.system}: {row.metric} ({row.unit})",
+            figure(row.published),
+            row.expected.replace("-", "−") or "–",
+            figure(row.measured),
+            row.verdict,
+            row.protocol + (f". Published: {row.certainty}" if row.published is not None else ""),
+        )
+        for row in rows
+    ]
+    head = ("figure", "published", "expected", "measured", "verdict", "protocol")
+    return table(head, cells, numbers=(1, 2, 3), style="results")
+
+
+def cover_of(paper: Paper, folder: Path, rows: Sequence[Row], pictures: Sequence[tuple[str, str]]) -> Cover:
+    """The cover of ``folder/report.html``.
 
     Args:
-        path: the file.
-        title: what was reproduced.
-        citation: of whom.
+        paper: what was reproduced.
+        folder: of the reproduction.
         rows: the table.
-        pictures: for each its file, a heading and what it shows.
+        pictures: title and HTML of each.
     """
-    head = "".join(f"<th>{name}</th>" for name in ("system", "metric", "published", "expected", "measured", "verdict"))
-    body = "".join(
-        f"<tr><td>{escape(row.system)}</td><td>{escape(row.metric)} ({escape(row.unit)})<br>"
-        f"<small>{escape(row.protocol)}</small></td>"
-        f'<td class="number" data-is="published">{figure(row.published)}</td>'
-        f'<td class="number" data-is="expected">{escape(row.expected.replace("-", "−")) or "–"}</td>'
-        f'<td class="number" data-is="measured"><b>{figure(row.measured)}</b></td>'
-        f'<td data-is="verdict">{row.verdict}</td></tr>'
-        for row in rows
-    )
-    shown = "".join(
-        f'<h2>{escape(heading)}</h2><p>{escape(text)}</p><img alt="{escape(heading)}" src="data:image/png;base64,'
-        f'{base64.b64encode(file.read_bytes()).decode()}">'
-        for file, heading, text in pictures
-    )
     first = rows[0]
-    made = f"{first.budget}; seed {', '.join(map(str, first.seeds))}; {first.seconds:.0f} s of training"
-    page = (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body><h1>{escape(title)}</h1>"
-        f"<p>{escape(citation)}</p><p>Again: <code>{escape(first.command)}</code><br>Budget: {escape(made)}; "
-        f"commit {escape(first.commit or 'unknown')}. Published: {escape(first.certainty)}.</p>"
-        f'<div class="table"><table><tr>{head}</tr>{body}</table></div>{shown}</body></html>\n'
+    seeds = ", ".join(map(str, first.seeds))
+    seconds = sum({row.system: row.seconds for row in rows}.values())
+    made = f"Budget: {first.budget}; seed {seeds}; {seconds:,.0f} s of training; commit {first.commit or 'unknown'}."
+    sections = [("Published and measured", results(rows)), *pictures]
+    return Cover(
+        folder / "report.html", f"{paper.name}: {paper.title}", (paper.citation, made), first.command, sections
     )
-    with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")

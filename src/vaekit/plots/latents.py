@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -34,13 +34,14 @@ def plane(mean: np.ndarray) -> tuple[np.ndarray, str]:
     return points, f"two principal components, {share:.0%} of the variance"
 
 
-def latent_map(mean: np.ndarray, label: np.ndarray | None, name: str = "z") -> Figure:
+def latent_map(mean: np.ndarray, label: np.ndarray | None, name: str = "z", classes: Sequence[object] = ()) -> Figure:
     """Posterior means in the plane, coloured by label where there are labels.
 
     Args:
         mean: ``(examples, units)``.
         label: ``(examples,)``, −1 where unknown, or ``None``.
         name: of the latent.
+        classes: what the labels 0, 1, 2 … are called.
     """
     points, how = plane(mean)
     figure, (axes,) = panels(1, width=5.6, height=4.8)
@@ -57,33 +58,40 @@ def latent_map(mean: np.ndarray, label: np.ndarray | None, name: str = "z") -> F
                 alpha=0.7,
                 color=COLOURS[index % len(COLOURS)] if known else GREY,
                 marker=MARKERS[index // len(COLOURS) % len(MARKERS)],
-                label=str(value) if known else "unknown",
+                label=_short(classes[value] if 0 <= value < len(classes) else value) if known else "unknown",
                 linewidths=0.5 if index // len(COLOURS) else 0,
             )
         axes.legend(frameon=False, markerscale=2, loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)
-    axes.set(title=f"{name}: {how}")
-    if mean.shape[1] > 1:
+    units = mean.shape[1]
+    across, up = ("first component", "second component") if units > 2 else ("unit 0", "unit 1" if units > 1 else "row")
+    axes.set(title=f"{name}: {how}", xlabel=across, ylabel=up)
+    # Means that are all one and the same have no extent to keep.
+    if units > 1 and np.ptp(points, axis=0).min() > 1e-6 * max(1.0, float(np.abs(points).max())):
         axes.set_aspect("equal", adjustable="datalim")
     return figure
 
 
-def kl_bars(kl: Mapping[str, Sequence[float]]) -> Figure:
-    """KL of each unit in nats, the largest first, for each latent that splits; idle units are grey.
+def _short(name: object) -> str:
+    return text if len(text := str(name)) <= 20 else f"{text[:19]}…"
+
+
+def kl_bars(values: Sequence[float], name: str = "z") -> Figure:
+    """KL of each unit of a latent in nats, the largest first; idle units are grey.
 
     Args:
-        kl: by latent, the mean KL of each unit.
+        values: the mean KL of each unit.
+        name: of the latent.
     """
-    figure, all_axes = panels(len(kl), width=5.6 if len(kl) == 1 else 4.5, height=3)
-    for axes, (name, values) in zip(all_axes, kl.items(), strict=True):
-        order = sorted(range(len(values)), key=lambda unit: -values[unit])
-        places = range(len(order))
-        axes.bar(places, [values[u] for u in order], color=[BLUE if values[u] > IDLE else GREY for u in order])
-        if len(order) <= 20:
-            axes.set_xticks(places, [str(unit) for unit in order])
-        axes.set(
-            title=f"KL of each unit of {name}",
-            xlabel="unit, largest first" if len(order) <= 20 else "rank of the unit",
-            ylabel="nats",
-        )
-        axes.set_ylim(bottom=0)
+    figure, (axes,) = panels(1, width=5.6, height=3)
+    order = sorted(range(len(values)), key=lambda unit: -values[unit])
+    places = range(len(order))
+    axes.bar(places, [values[u] for u in order], color=[BLUE if values[u] > IDLE else GREY for u in order])
+    if len(order) <= 20:
+        axes.set_xticks(places, [str(unit) for unit in order])
+    axes.set(
+        title=f"KL of each unit of {name}",
+        xlabel="unit, largest first" if len(order) <= 20 else "rank of the unit",
+        ylabel="nats",
+    )
+    axes.set_ylim(bottom=0)
     return figure

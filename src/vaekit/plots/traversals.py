@@ -10,7 +10,7 @@ from PIL import Image
 
 from vaekit.plots.figure import panels
 
-WIDTH = 5.6  # inches
+WIDTH = 4.8  # inches
 
 
 def sheet(images: np.ndarray, gap: int = 1) -> np.ndarray:

@@ -1,14 +1,15 @@
 """Named papers: functions that assemble parts, data, objective and schedule."""
 
 from vaekit.recipes import aae, hvae, m2, vae, vq_vae
-from vaekit.recipes.compose import default_latent_dim, make_decoder, make_encoder, make_part
+from vaekit.recipes.compose import make_decoder, make_encoder, make_part
+from vaekit.recipes.defaults import Defaults
 from vaekit.recipes.recipe import Plan, Recipe, make, recipe, recipes
 
 __all__ = [
+    "Defaults",
     "Plan",
     "Recipe",
     "aae",
-    "default_latent_dim",
     "hvae",
     "m2",
     "make",

@@ -6,6 +6,7 @@ from vaekit.data.dataset import Dataset
 from vaekit.models.vae import VAE
 from vaekit.objectives import Adversarial
 from vaekit.recipes.compose import make_decoder, make_encoder, make_likelihood, make_part, surroundings
+from vaekit.recipes.defaults import Defaults
 from vaekit.recipes.recipe import Plan, recipe
 from vaekit.schedules import Schedule
 from vaekit.training.settings import Phase
@@ -25,10 +26,12 @@ def aae(
     network: str | None = None,
     latent_dim: int = 8,
     weight: float = 10.0,
+    size: str = "medium",
     epochs: int,
     learning_rate: float | Schedule = 1e-3,
 ) -> Plan:
     """A deterministic encoder and a critic with two hidden layers."""
+    network = network or Defaults(data, size).network
     q = make_part("posterior", posterior, network=make_encoder(data, network), latent_dim=latent_dim)
     model = VAE(
         prior=make_part("prior", prior, **surroundings(data, latent_dim, posterior=q)),

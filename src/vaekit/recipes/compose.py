@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from torch import nn
@@ -11,24 +10,6 @@ import vaekit.registered  # noqa: F401 - so that parts can be named
 from vaekit.config import build, needs_python, parse, parts
 from vaekit.data.dataset import Dataset
 from vaekit.errors import UserError, unknown
-
-
-def default_latent_dim(data: Dataset) -> int:
-    """The square root of the number of values in an example, between 2 and 64."""
-    return min(64, max(2, round(math.sqrt(math.prod(data.shape)))))
-
-
-def default_network(data: Dataset) -> str:
-    """Convolutions for colour images and those with a side over 32, fully connected layers for the rest.
-
-    The width of a layer is the largest power of two that is not above the number of values in an
-    example, between 64 and 256.
-    """
-    shape = data.shape
-    if len(shape) == 3 and min(shape[1:]) >= 8 and (shape[0] == 3 or max(shape[1:]) > 32):
-        return "convolutional"
-    width = min(256, max(64, 2 ** int(math.log2(math.prod(shape)))))
-    return f"mlp:hidden={width}/{width}"
 
 
 def make_part(slot: str, text: str, **context: Any) -> Any:
@@ -48,10 +29,9 @@ def _directed(text: str, direction: str) -> type | None:
     return known.get(f"{name}-{direction}") or known.get(name)
 
 
-def between_vectors(data: Dataset, text: str | None) -> str:
-    """The network for a map between two vectors of latents: the one asked for, fully connected if that needs images."""
-    text = text or default_network(data)
-    return "mlp" if getattr(_directed(text, "encoder"), "images_only", False) else text
+def between_vectors(text: str, layers: str) -> str:
+    """The network for a map between two vectors of latents: the one asked for, ``layers`` if that needs images."""
+    return layers if getattr(_directed(text, "encoder"), "images_only", False) else text
 
 
 def _make_network(text: str, direction: str, **context: Any) -> nn.Module:
@@ -73,18 +53,17 @@ def surroundings(data: Dataset, latent_dim: int, **more: Any) -> dict[str, Any]:
     } | more
 
 
-def make_encoder(data: Dataset, text: str | None, condition_dim: int = 0) -> nn.Module:
+def make_encoder(data: Dataset, text: str, condition_dim: int = 0) -> nn.Module:
     """A network from an example to features; counts enter by their logarithm.
 
     Args:
         data: what is encoded; its own condition is taken into account.
-        text: the network in the small form, or ``None`` for the one that fits the data.
+        text: the network in the small form.
         condition_dim: length of what else it is conditioned on.
 
     Raises:
         UserError: if the network does not fit the shape of the data.
     """
-    text = text or default_network(data)
     condition_dim += data.condition_dim
     if len(data.shape) != 3 and getattr(_directed(text, "encoder"), "images_only", False):
         raise UserError(
@@ -97,9 +76,8 @@ def make_encoder(data: Dataset, text: str | None, condition_dim: int = 0) -> nn.
     return build("network", wrapper, {"network": network}) if wrapper else network
 
 
-def make_decoder(data: Dataset, text: str | None, in_shape: int | tuple[int, ...], condition_dim: int = 0) -> nn.Module:
+def make_decoder(data: Dataset, text: str, in_shape: int | tuple[int, ...], condition_dim: int = 0) -> nn.Module:
     """A network from latents to features; arguments as of :func:`make_encoder`."""
-    text = text or default_network(data)
     condition_dim += data.condition_dim
     return _make_network(text, "decoder", in_shape=in_shape, image_shape=data.shape, condition_dim=condition_dim)
 

@@ -8,7 +8,8 @@ from vaekit.models.m2 import M2
 from vaekit.objectives import ELBO, Classified
 from vaekit.posteriors import Diagonal
 from vaekit.priors import StandardNormal
-from vaekit.recipes.compose import default_latent_dim, make_decoder, make_encoder, make_likelihood
+from vaekit.recipes.compose import make_decoder, make_encoder, make_likelihood
+from vaekit.recipes.defaults import Defaults
 from vaekit.recipes.recipe import Plan, recipe
 from vaekit.schedules import Schedule
 from vaekit.training.settings import Phase
@@ -27,13 +28,16 @@ def m2(
     likelihood: str | None = None,
     network: str | None = None,
     latent_dim: int | None = None,
+    size: str = "medium",
     epochs: int,
     learning_rate: float | Schedule = 1e-3,
 ) -> Plan:
     """``num_labelled`` training labels stay, evenly over the classes; their rows make up a fifth of an epoch."""
     if data.condition_dim:
         raise UserError("the recipe 'm2' infers the label itself; leave condition= out.")
-    dim = default_latent_dim(data) if latent_dim is None else latent_dim
+    default = Defaults(data, size)
+    network = network or default.network
+    dim = latent_dim or default.latent_dim
     partly = data.with_labels(num_labelled, share=0.2)
     classes = data.num_classes
     model = M2(

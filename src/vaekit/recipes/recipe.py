@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from torch import nn
@@ -12,6 +13,7 @@ from torch import nn
 from vaekit.config import check_fits
 from vaekit.data.dataset import Dataset
 from vaekit.errors import UserError, unknown
+from vaekit.recipes.defaults import Defaults
 from vaekit.training.settings import Phase
 
 
@@ -22,11 +24,13 @@ class Plan(NamedTuple):
         model: assembled, not trained.
         phases: the stretches of training, in order.
         data: what it is trained on (the recipe may hide labels, for example).
+        settings: of the training, where nothing else is asked for.
     """
 
     model: nn.Module
     phases: tuple[Phase, ...]
     data: Dataset
+    settings: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -70,13 +74,8 @@ def recipes() -> Mapping[str, Recipe]:
     return dict(sorted(_RECIPES.items()))
 
 
-def default_epochs(data: Dataset) -> int:
-    """20 for large data; for small data as many as make 400,000 examples, at most 300."""
-    return min(300, max(20, round(400_000 / len(data.train.x))))
-
-
 def make(name: str, data: Dataset, options: Mapping[str, Any]) -> Plan:
-    """The plan of a recipe, for :func:`default_epochs` if its options name no other length.
+    """The plan of a recipe, for as many epochs as fit the data if its options name no other length.
 
     Raises:
         UserError: for an unknown recipe, an option that it does not take, or one that does not fit.
@@ -91,6 +90,6 @@ def make(name: str, data: Dataset, options: Mapping[str, Any]) -> Plan:
     if (latent_dim := options.get("latent_dim")) is not None and latent_dim < 1:
         raise UserError(f"latent_dim must be at least 1, got {latent_dim}.")
     try:
-        return _RECIPES[name].function(data, **{"epochs": default_epochs(data), **options})
+        return _RECIPES[name].function(data, **{"epochs": Defaults(data).epochs, **options})
     except ValueError as error:
         raise UserError(f"the recipe '{name}' cannot be made: {error}.") from error

@@ -10,6 +10,7 @@ from vaekit.objectives import ELBO
 from vaekit.posteriors import Quantized
 from vaekit.priors import AutoregressiveCodes
 from vaekit.recipes.compose import make_likelihood, make_part
+from vaekit.recipes.defaults import Defaults
 from vaekit.recipes.recipe import Plan, recipe
 from vaekit.schedules import Schedule
 from vaekit.training.settings import Phase
@@ -27,8 +28,9 @@ def vq_vae(
     num_codes: int = 128,
     code_dim: int = 32,
     commitment: float = 0.25,
-    channels: tuple[int, ...] = (32, 64),
+    channels: tuple[int, ...] | None = None,
     likelihood: str | None = None,
+    size: str = "medium",
     epochs: int,
     prior_epochs: int | None = None,
     learning_rate: float | Schedule = 1e-3,
@@ -37,6 +39,7 @@ def vq_vae(
     shape = data.shape
     if len(shape) != 3:
         raise UserError(f"the recipe 'vq-vae' needs images (channels, height, width); {data.name} has shape {shape}.")
+    channels = channels or Defaults(data, size).channels
     image = (shape[0], shape[1], shape[2])
     encoder = ConvolutionalEncoder(image, channels, condition_dim=data.condition_dim)
     grid = encoder.feature_shape[1:]

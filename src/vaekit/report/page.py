@@ -42,13 +42,21 @@ th { font-weight: 600; white-space: nowrap; }
   .told thead { display: none; }
   .told tr { display: grid; grid-template-columns: 1fr auto; border-bottom: 1px solid var(--line); }
   .told th, .told td { border: 0; padding-right: 0; }
+  .results thead { display: none; }
+  .results tr { display: block; border-bottom: 1px solid var(--line); padding: 0.5rem 0; }
+  .results th, .results td { display: block; border: 0; padding: 0.05rem 0; text-align: left; white-space: normal; }
+  .results td::before { content: attr(data-is) ": "; color: var(--soft); }
   .told td:last-child { grid-column: 1 / -1; padding-top: 0; color: var(--soft); }
 }
 figure { margin: 0.75rem 0; }
 img { display: block; max-width: 100%; height: auto; }
 img.picture { image-rendering: pixelated; width: min(100%, 40rem); }
+img.small { width: min(100%, 20rem); }
+.results td:last-child { color: var(--soft); font-size: 0.85rem; min-width: 12rem; }
+.results th[scope="row"] { white-space: normal; min-width: 12rem; }
 img.sheet { background: #fff; border-radius: 6px; }
-.wide img.broad { max-width: none; width: 100%; min-width: 38rem; }
+.pair { display: flex; flex-wrap: wrap; gap: 0 1rem; }
+.pair > figure { flex: 1 1 20rem; min-width: 0; }
 .finding { border-left: 3px solid var(--mark); padding: 0.1rem 0 0.1rem 0.8rem; margin: 0.75rem 0; }
 ul { padding-left: 1.2rem; }
 """
@@ -78,15 +86,19 @@ def figure(picture: Figure | Image.Image, description: str, caption: str = "", s
         picture: a plot or an image.
         description: what is on it.
         caption: what is said below it.
-        style: ``plot`` (lines on white, turned dark with the page), ``sheet`` (images with labels) or ``picture``.
+        style: ``plot`` (lines on white, turned dark with the page), ``sheet`` (images with labels), ``picture`` or
+            ``picture small``.
     """
-    broad = isinstance(picture, Figure) and picture.get_figwidth() > 7
     size = f' width="{round(picture.get_figwidth() * 110)}"' if isinstance(picture, Figure) else ""
     content = base64.b64encode(png(picture, dpi=165)).decode()
-    classes = f"{style} broad" if broad else style
-    image = f'<img class="{classes}"{size} alt="{text(description)}" src="data:image/png;base64,{content}">'
+    image = f'<img class="{style}"{size} alt="{text(description)}" src="data:image/png;base64,{content}">'
     below = f"<figcaption>{text(caption)}</figcaption>" if caption else ""
     return f'<figure><div class="wide">{image}</div>{below}</figure>'
+
+
+def pair(*figures: str) -> str:
+    """Figures side by side, or one below another where there is no room."""
+    return f'<div class="pair">{"".join(figures)}</div>'
 
 
 def table(
@@ -99,16 +111,18 @@ def table(
         rows: the cells; the first of each row names it.
         numbers: which columns hold numbers.
         caption: what is said above it.
-        style: ``told`` for figures with a sentence each, which stands below on a narrow page.
+        style: ``told`` for figures with a sentence each, which stands below on a narrow page; ``results`` for rows
+            whose cells stand one below another there, each with the name of its column.
     """
 
     def cells(row: Sequence[str], tag: str) -> str:
         out = []
         for place, cell in enumerate(row):
             kind = ' class="number"' if place in numbers else ""
+            named = f' data-is="{text(head[place])}"' if style else ""
             scope = ' scope="row"' if tag == "td" and place == 0 else ' scope="col"' if tag == "th" else ""
             name = "th" if scope else tag
-            out.append(f"<{name}{kind}{scope}>{text(cell)}</{name}>")
+            out.append(f"<{name}{kind}{scope}{named}>{text(cell)}</{name}>")
         return f"<tr>{''.join(out)}</tr>"
 
     above = paragraph(caption, "soft") if caption else ""

@@ -8,9 +8,10 @@ from pathlib import Path
 from vaekit.data.dataset import Dataset
 from vaekit.errors import UserError
 from vaekit.evaluation.doctor import Finding
+from vaekit.report.head import Cover, cover_of
 from vaekit.report.material import gather
 from vaekit.report.page import document
-from vaekit.report.sections import body, title
+from vaekit.report.sections import body
 from vaekit.training.files import replacing
 from vaekit.training.run import Run
 
@@ -25,6 +26,7 @@ def write_report(
     seed: int = 0,
     findings: Sequence[Finding] | None = None,
     progress: Callable[[int], None] = lambda rows: None,
+    cover: Cover | None = None,
 ) -> Path:
     """Write ``report.html`` into the run folder: curve, numbers, pictures and findings on one page.
 
@@ -37,6 +39,7 @@ def write_report(
         seed: of all random numbers.
         findings: of the doctor; without them it is asked.
         progress: told the rows finished.
+        cover: of a page about more than the run, and where it goes.
 
     Returns:
         Where the page is.
@@ -51,11 +54,11 @@ def write_report(
     material = gather(
         run, data, split=split, samples=samples, limit=limit, seed=seed, findings=findings, progress=progress
     )
-    page = document(title(material), body(material))
-    path = run.folder / "report.html"
+    cover = cover or cover_of(material)
+    page = document(cover.title, body(material, cover))
     try:
-        with replacing(path) as temporary:
+        with replacing(cover.path) as temporary:
             temporary.write_text(page, encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{path} cannot be written: {error.strerror or error}.") from None
-    return path
+        raise UserError(f"{cover.path} cannot be written: {error.strerror or error}.") from None
+    return cover.path

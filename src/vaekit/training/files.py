@@ -16,17 +16,56 @@ from torch import Tensor
 
 from vaekit.errors import UserError
 
+NEW = ".new"  # in a run folder: the run that is to take its place
+ASIDE = "config.before.json"  # in there: the configuration of the run that is just being replaced
+
+
+class NotWritten(UserError):
+    """Something cannot be written; what stood at its place still does.
+
+    Args:
+        path: what.
+        reason: why: no space, read-only …
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"{path} cannot be written: {reason}.")
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """
+    Raises:
+        NotWritten: of ``path``, instead of any ``OSError`` inside or of what was said of a path below it.
+    """
+    try:
+        yield
+    except NotWritten as error:
+        raise NotWritten(path, error.reason) from error
+    except BrokenPipeError:
+        raise  # that is stdout or stderr, and no file
+    except OSError as error:
+        # Making a folder where a file stands "exists" already.
+        reason = "Not a directory" if isinstance(error, FileExistsError) else error.strerror or f"{error}"
+        raise NotWritten(path, reason) from error
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its place at the end, if nothing went wrong."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A temporary path beside ``path`` that takes its place at the end, if nothing went wrong.
+
+    Raises:
+        NotWritten: if it cannot be written; then nothing has changed.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
 
 
 def is_leftover(path: Path) -> bool:
@@ -47,8 +86,16 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
     except (FileNotFoundError, NotADirectoryError):
+        new = path.parent / NEW
+        if (new / ASIDE).exists():
+            raise UserError(
+                f"{path} is not there: a new run was just taking the place of the one before when it was killed.",
+                hint=f"vaekit train --resume {new} finishes that.",
+            ) from None
         raise UserError(f"{path} is not there: {path.parent} is not a run folder.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise UserError(f"{path} is damaged: it is nested too deep.") from None
+    except ValueError as error:
         raise UserError(f"{path} is damaged: {error}.") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.") from None
@@ -78,6 +125,8 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except SafetensorError as error:
         raise UserError(f"{path} is damaged: {error}.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
 
 
 def module_tensors(module: torch.nn.Module) -> dict[str, Tensor]:

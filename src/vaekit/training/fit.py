@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,15 @@ from vaekit.data.batch import Batch
 from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader
 from vaekit.errors import Interrupted, TrainingFailed, UserError
+from vaekit.evaluation.doctor import Attending
 from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.likelihood import bound
 from vaekit.objectives import ELBO, Objective
 from vaekit.objectives.objective import Player
 from vaekit.schedules import Schedule, Step, at
 from vaekit.training.device import choose_device
-from vaekit.training.files import write_tensors
-from vaekit.training.folder import clear_folder, fresh_folder, open_folder
+from vaekit.training.files import ASIDE, NEW, NotWritten, write_tensors, writing
+from vaekit.training.folder import STATE, clear_folder, fresh_folder, open_folder, removing_what_is_empty, take_place
 from vaekit.training.interrupt import listening
 from vaekit.training.progress import Bar, say
 from vaekit.training.run import FORMAT, Run, read_metrics, rewrite_metrics
@@ -64,7 +67,8 @@ def fit(
         settings: what holds for all of it; or give its fields (``batch_size=…``, ``seed=…``) directly.
         out: the run folder; ``runs/DATA-N`` without one.
         resume: go on from the state in ``out``, exactly as if it had not stopped; starts if there is none.
-        overwrite: start again in a run folder that is in use; what is in it is removed.
+        overwrite: start again in a run folder that is in use; the run in it stays until an epoch of the new one is
+            saved, and is trained beside in ``out/.new`` until then.
         quiet: show no progress.
         note: more to be written into ``config.json``.
         options: fields of :class:`Settings`.
@@ -72,6 +76,7 @@ def fit(
     Raises:
         ValueError: if an option is out of range.
         UserError: if ``out`` is not empty and ``resume`` is not set, or holds another run; nothing is written then.
+            If it cannot be written (no space, read-only); the last state saved is kept.
         Interrupted: on Ctrl-C, with the state saved.
         TrainingFailed: if steps are not finite many times in a row, with the last good state saved.
     """
@@ -81,29 +86,23 @@ def fit(
     config = {
         "format": FORMAT,
         "vaekit": __version__,
-        "data": {
-            "name": data.name,
-            "by_name": data.by_name,
-            "kind": to_document(data.kind),
-            "shape": list(data.shape),
-            "condition_dim": data.condition_dim,
-            "fingerprint": data.fingerprint,
-        },
+        "data": data.document,
         "model": to_document(model),
         "phases": [to_document(phase) for phase in phases],
         "settings": to_document(settings),
         **(note or {}),
     }
     training = Training(model, data, phases, settings, folder, quiet)
-    open_folder(folder, config, resume=resume, overwrite=overwrite)
-    try:
-        training.run()
-    except Exception as error:
-        # The parts do not work together: found at the first step. Nothing is left behind.
-        if not training.state_path.exists() and not isinstance(error, TrainingFailed):
-            clear_folder(folder)
-        raise
-    return Run(folder, data)
+    with removing_what_is_empty(folder):
+        training.folder = open_folder(folder, config, resume=resume, overwrite=overwrite)
+        try:
+            training.run()
+        except Exception as error:
+            # The parts do not work together: found at the first step. Nothing is left behind.
+            if not training.saved and (training.folder.name == NEW or not isinstance(error, TrainingFailed)):
+                clear_folder(training.folder)
+            raise
+    return Run(training.folder, data)
 
 
 class Training:
@@ -130,12 +129,21 @@ class Training:
         self.batches = Loader(data.train, data.kind, device, settings.batch_size)
         self.validation = Loader(data.validation, data.kind, device, max(settings.batch_size, 500))
         self.state = State(self.model, settings.ema_decay)
-        self.state_path = folder / "state" / "training.safetensors"
         self.moving: list[nn.Module] = []
         self.resting: list[nn.Module] = []
         self.stop_asked = False
         for phase in self.phases:
             self._choose_parts(phase)
+
+    @property
+    def state_path(self) -> Path:
+        """Where the state is saved."""
+        return self.folder / STATE
+
+    @property
+    def saved(self) -> bool:
+        """Whether there is a state to go on from; it may be just on its way to the folder above."""
+        return self.state_path.exists() or (self.folder / ASIDE).exists()
 
     def run(self) -> None:
         """Train until the end, from wherever the state is."""
@@ -143,13 +151,20 @@ class Training:
         saved = self.state.read_counters(self.state_path) if self.state_path.exists() else None
         if saved is None:
             first = self.batches.rows(self.batches.order(self.settings.seed, 0)[: self.settings.batch_size])
-            check_likelihood_fits(self.model, first)
+            check_likelihood_fits(self.model, first, fitting=self.batches.kind.default_likelihood)
             self._begin_parts(first)
         counters = self.state.counters
+        rows = len(self.batches.order(self.settings.seed, 0))
+        if self.settings.batch_size > rows:
+            self._say(
+                f"warning: a batch of {self.settings.batch_size:,} rows is more than the {rows:,} training rows: "
+                "each epoch is one step."
+            )
         metrics = self.folder / "metrics.jsonl"
-        rewrite_metrics(
-            metrics, [record for record in read_metrics(metrics) if record["epoch"] <= counters.epochs_total]
-        )
+        with self._saving():
+            rewrite_metrics(
+                metrics, [record for record in read_metrics(metrics) if record["epoch"] <= counters.epochs_total]
+            )
         total = sum(phase.epochs for phase in self.phases) * len(self.batches)
         done = counters.epochs_total * len(self.batches) + counters.batch
         with listening(self._ask_to_stop), Bar("training", total, "steps", done=done, quiet=self.quiet) as bar:
@@ -225,11 +240,28 @@ class Training:
             now = time.monotonic()
             if self.stop_asked or now - saved_at > SAVE_EVERY_SECONDS:
                 counters.seconds, started, saved_at = counters.seconds + now - started, now, now
-                self.state.save(self.state_path)
+                with self._saving():
+                    self.state.save(self.state_path)
             if self.stop_asked:
                 raise Interrupted(f"stopped in epoch {counters.epochs_total + 1}; the state is saved.", self.folder)
         counters.epoch, counters.epochs_total, counters.batch = counters.epoch + 1, counters.epochs_total + 1, 0
-        self._report(phase, started)
+        with self._saving():
+            self._report(phase, started)
+            self.folder = take_place(self.folder)
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        """
+        Raises:
+            UserError: if something cannot be written inside, saying what is kept.
+        """
+        try:
+            with writing(self.folder):
+                yield
+        except NotWritten as error:
+            hint = f"vaekit train --resume {self.folder} goes on from there" if self.saved else "start again"
+            kept = "the last state saved is kept" if self.saved else "nothing was saved yet"
+            raise UserError(error.message, f"{kept}: make room or make it writable, then {hint}.") from error
 
     def _step(self, phase: Phase, players: dict[str, Player], indices: Tensor) -> None:
         """Each player in turn: value of each example, mean, gradient, step."""
@@ -240,7 +272,8 @@ class Training:
         for name, player in players.items():
             # What moves in a forward pass (a code book) must be put back if the step is not taken.
             before = buffers_of(self.model)
-            value = player.value(self.model, batch, step)
+            with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+                value = player.value(self.model, batch, step)
             loss = -value.objective.mean()
             # Only into the player's own parameters: nobody else feels this value.
             loss.backward(inputs=player.parameters)
@@ -292,6 +325,7 @@ class Training:
         """Validate, remember the best, write the epoch's line, save."""
         state, counters = self.state, self.state.counters
         figures = bound(state.shown, self.validation, seed=self.settings.seed)
+        now = Step(counters.step, counters.epoch, phase.epochs)
         last = Step(phase.epochs * len(self.batches), phase.epochs, phase.epochs)
         watched = phase.objective.watch(figures, last)
         kept = state.follow_figure(watched, keep_best=self.settings.keep_best)
@@ -307,8 +341,10 @@ class Training:
             "phase": counters.phase,
             **{f"train_{name}": finite(value) for name, value in sorted(means.items())},
             **{f"validation_{name}": finite(value) for name, value in figures.items()},
-            "learning_rate": at(phase.learning_rate, Step(counters.step, counters.epoch, phase.epochs)),
+            "learning_rate": at(phase.learning_rate, now),
             "watched": watched if watched is None else finite(watched),
+            # Whether the objective is still on its way to what it will be: a β that rises, say.
+            "warming": phase.objective.watch(figures, now) != watched,
             "kept": kept,
             "skipped": counters.skipped,
             "seconds": round(counters.seconds, 3),
@@ -319,6 +355,8 @@ class Training:
         if kept:
             write_tensors(self.folder / "model.safetensors", state.best)
         state.save(self.state_path)
+        for found in self._doctor.visit(record):
+            self._say(f"warning: epoch {counters.epochs_total}: {found.line}")
         # A long training of many short epochs says about fifty lines.
         planned = sum(each.epochs for each in self.phases)
         if counters.epochs_total % max(1, planned // 50) and counters.epochs_total != planned:
@@ -328,6 +366,13 @@ class Training:
             + "  ".join(f"{WORDS[name]} {figures[name]:.3f}" for name in WORDS if name in figures)
             + ("  *" if kept else "")
         )
+
+    @cached_property
+    def _doctor(self) -> Attending:
+        """Called to the first epoch of this session, after its record is written; those before it were seen."""
+        before = read_metrics(self.folder / "metrics.jsonl")[:-1]
+        planned = sum(phase.epochs for phase in self.phases)
+        return Attending(self.state.shown, self.validation, before, planned)
 
     def _patience_is_over(self) -> bool:
         counters, patience = self.state.counters, self.settings.patience

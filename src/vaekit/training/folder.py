@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from vaekit.errors import UserError
-from vaekit.training.files import is_leftover, write_json
+from vaekit.training.files import ASIDE, NEW, is_leftover, write_json, writing
 from vaekit.training.progress import say
 from vaekit.training.run import read_config, read_metrics
+
+STATE = "state/training.safetensors"
+FILES = (STATE, "model.safetensors", "metrics.jsonl", "config.json")  # of a run, in the order in which they move
 
 
 def fresh_folder(parent: Path, name: str) -> Path:
@@ -23,39 +28,89 @@ def fresh_folder(parent: Path, name: str) -> Path:
     return parent / f"{stem}-{number}"
 
 
-def open_folder(folder: Path, config: dict[str, Any], *, resume: bool, overwrite: bool) -> None:
+def open_folder(folder: Path, config: dict[str, Any], *, resume: bool, overwrite: bool) -> Path:
     """Make the run folder and write ``config.json``, or check that the one there asks for the same.
 
+    A run that is overwritten stays until the new one has an epoch to show, see :func:`take_place`.
+
+    Returns:
+        Where to train: the folder, or ``folder/.new`` while the run before is still in it.
+
     Raises:
-        UserError: if it is in use or differs.
+        UserError: if it is in use, differs or cannot be written.
     """
-    path = folder / "config.json"
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"{folder} is a file; a run folder is asked for.")
-    if overwrite and path.exists():
-        read_config(folder)  # only a run is ever removed
-        clear_folder(folder)
-    elif path.exists() and resume:
-        _check_same(folder, read_config(folder), config)
-    elif folder.is_dir() and (strangers := [entry for entry in folder.iterdir() if not is_leftover(entry)]):
+    with writing(folder):
+        if folder.exists() and not folder.is_dir():
+            raise UserError(f"{folder} is a file; a run folder is asked for.")
         if resume or overwrite:
+            folder = _finish_taking_place(folder)
+        path = folder / "config.json"
+        if overwrite and path.exists():
+            read_config(folder)  # only a run is ever replaced
+            folder = folder / NEW
+            clear_folder(folder)
+        elif path.exists() and resume:
+            _check_same(folder, read_config(folder), config)
+        elif folder.is_dir() and (strangers := [entry for entry in folder.iterdir() if not is_leftover(entry)]):
+            if resume or overwrite:
+                raise UserError(
+                    f"{folder} is not a run folder: it has no config.json, and there is {strangers[0].name} in it."
+                )
             raise UserError(
-                f"{folder} is not a run folder: it has no config.json, and there is {strangers[0].name} in it."
+                f"{folder} is not empty.",
+                hint="--resume goes on with it, --overwrite starts again, --out names another.",
             )
-        raise UserError(
-            f"{folder} is not empty.", hint="--resume goes on with it, --overwrite starts again, --out names another."
-        )
-    try:
         for leftover in (entry for entry in folder.rglob(".*.tmp") if is_leftover(entry)):
             leftover.unlink()
-        write_json(path, config)
-    except OSError as error:
-        raise UserError(f"{folder} cannot be written: {error.strerror}.") from None
+        write_json(folder / "config.json", config)
+    return folder
+
+
+@contextmanager
+def removing_what_is_empty(folder: Path) -> Iterator[None]:
+    """If it fails inside, the run folder and those above it are removed that were not there before and are empty."""
+    missing = [each for each in (folder / NEW, folder, *folder.parents) if not os.path.exists(each)]
+    try:
+        yield
+    except Exception:
+        for each in missing:
+            with suppress(OSError):
+                each.rmdir()
+        raise
+
+
+def take_place(folder: Path) -> Path:
+    """Put a run in ``RUN/.new`` in the place of the one in ``RUN``; any other folder is left as it is.
+
+    The old ``config.json`` leaves first and the new one comes last. In between ``RUN`` is no run folder, and whoever
+    reads it is told so: a kill never leaves weights of one run beside the configuration of the other.
+
+    Returns:
+        Where the run is now.
+    """
+    run = folder.parent
+    if folder.name != NEW or not any(path.exists() for path in (run / "config.json", folder / ASIDE)):
+        return folder
+    (run / "state").mkdir(exist_ok=True)
+    if not (folder / ASIDE).exists():
+        os.replace(run / "config.json", folder / ASIDE)
+    for name in FILES:
+        # What is not there any more was moved before a kill.
+        if (folder / name).exists():
+            os.replace(folder / name, run / name)
+    clear_folder(folder)
+    return run
+
+
+def _finish_taking_place(folder: Path) -> Path:
+    """Go on with :func:`take_place` if that was killed, asked by the name of either folder."""
+    new = folder if folder.name == NEW else folder / NEW
+    return take_place(new) if (new / ASIDE).exists() else folder
 
 
 def clear_folder(folder: Path) -> None:
     """Remove what training writes, and the folder if nothing else is in it."""
-    for name in ("config.json", "metrics.jsonl", "model.safetensors"):
+    for name in (*FILES, ASIDE):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "state", ignore_errors=True)
     if folder.is_dir() and not any(folder.iterdir()):

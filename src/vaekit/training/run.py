@@ -19,6 +19,19 @@ from vaekit.evaluation import evaluate
 from vaekit.training.files import load_module_tensors, read_json, read_tensors, replacing
 
 FORMAT = 1
+# What must be where in config.json, so that what reads it need not ask.
+FORM: dict[str, type] = {
+    "data": dict,
+    "data/name": str,
+    "data/by_name": bool,
+    "data/kind": dict,
+    "data/shape": list,
+    "model": dict,
+    "phases": list,
+    "settings": dict,
+}
+OPTIONAL: dict[str, type] = {"request": dict, "data/condition_dim": int, "data/classes": list}
+RECORD = {"epoch", "phase", "kept", "skipped", "seconds", "validation_log_px"}  # what every line of metrics.jsonl has
 
 
 class Run:
@@ -60,7 +73,12 @@ class Run:
     @cached_property
     def kind(self) -> Kind:
         """What the numbers are that the model was made for."""
-        return from_document(self.config["data"]["kind"])
+        kind = from_document(self.config["data"]["kind"])
+        try:
+            kind.restore(torch.zeros(1, *self.config["data"]["shape"]))
+        except (AttributeError, TypeError, ValueError, RuntimeError):
+            raise UserError(f"{self.folder / 'config.json'} is damaged: data/kind does not fit data/shape.") from None
+        return kind
 
     @cached_property
     def data(self) -> Dataset:
@@ -87,7 +105,7 @@ class Run:
         metrics = self.metrics
         if not metrics:
             raise UserError(f"no epoch of {self.folder} is finished.")
-        best = [record for record in metrics if record["kept"]][-1]
+        best = ([record for record in metrics if record["kept"]] or metrics)[-1]
         last = {"epochs": metrics[-1]["epoch"], "seconds": metrics[-1]["seconds"], "skipped": metrics[-1]["skipped"]}
         return best | last
 
@@ -103,7 +121,11 @@ class Run:
             data: other data of the same shape; the run's own without it.
             options: ``split``, ``samples`` … as there.
         """
-        data = self.data if data is None else data.read_as(self.kind)
+        if data is None:
+            data = self.data
+        else:
+            classes = tuple(self.config["data"].get("classes", ()))
+            data = data.read_as(self.kind).numbered_as(classes, others="classify" not in self.model.abilities)
         self.check(data)
         device = next(self.model.parameters()).device
         return evaluate(self.model, data, device=device, **options)
@@ -143,6 +165,14 @@ def read_config(folder: Path) -> dict[str, Any]:
         )
     if missing := [key for key in ("data", "model", "phases", "settings") if not document.get(key)]:
         raise UserError(f"{path} is damaged: it has no {', '.join(missing)}.")
+    for place, form in {**FORM, **OPTIONAL}.items():
+        *above, key = place.split("/")
+        inside = document[above[0]] if above else document
+        if not isinstance(inside.get(key), form) and (key in inside or place in FORM):
+            raise UserError(f"{path} is damaged: {place} is {json.dumps(inside.get(key))[:40]}.")
+    shape = document["data"]["shape"]
+    if not all(type(size) is int and size > 0 for size in shape):
+        raise UserError(f"{path} is damaged: data/shape is {json.dumps(shape)[:40]}.")
     return document
 
 
@@ -158,14 +188,17 @@ def load(folder: str | Path, data: Dataset | None = None) -> Run:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The records of a ``metrics.jsonl``; a last line that was cut off is left out."""
+    """The records of a ``metrics.jsonl``, up to the first line that is none: it was cut off, or is damaged."""
     records = []
     if path.exists():
-        for line in path.read_text().splitlines():
+        for line in path.read_text(errors="replace").splitlines():
             try:
-                records.append(json.loads(line))
-            except json.JSONDecodeError:
+                record = json.loads(line)
+            except (ValueError, RecursionError):
                 break
+            if not isinstance(record, dict) or not record.keys() >= RECORD or not isinstance(record["epoch"], int):
+                break
+            records.append(record)
     return records
 
 

@@ -59,9 +59,11 @@ class Settings:
             that have no such figure (an adversarial one) never stop early.
         keep_best: keep the weights of the best validation figure rather than the last.
         device: ``cpu``, ``cuda``, ``mps``, or ``auto`` for the best there is.
+        precision: ``float32``, or ``bfloat16`` for the factors of matrix products and convolutions in training; sums,
+            densities, weights and everything that is measured afterwards stay ``float32``.
 
     Raises:
-        ValueError: if a number is out of range or the optimiser is not known.
+        ValueError: if a number is out of range, or the optimiser or the precision is not known.
     """
 
     batch_size: int = 128
@@ -73,6 +75,7 @@ class Settings:
     patience: int = 0
     keep_best: bool = True
     device: str = "auto"
+    precision: str = "float32"
 
     def __post_init__(self) -> None:
         _whole("batch_size", self.batch_size, 1)
@@ -83,6 +86,8 @@ class Settings:
         _number("ema_decay", self.ema_decay, below=1)
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got '{self.optimizer}'")
+        if self.precision not in PRECISIONS:
+            raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got '{self.precision}'")
 
 
 def _whole(name: str, value: Any, least: int) -> None:
@@ -96,6 +101,7 @@ def _number(name: str, value: Any, below: float = math.inf) -> None:
         raise ValueError(f"{name} must be a number from 0{end}, got {value!r}")
 
 
+PRECISIONS = ("float32", "bfloat16")
 OPTIMIZERS: dict[str, Any] = {
     # Fused: one kernel for all parameters, several times faster than a loop over them.
     "adam": lambda parameters, **options: torch.optim.Adam(parameters, fused=True, **options),

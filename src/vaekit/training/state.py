@@ -138,12 +138,23 @@ class State:
         write_tensors(path, tensors, {"counters": json.dumps(asdict(self.counters))})
 
     def read_counters(self, path: Path) -> dict[str, dict[str, Tensor]]:
-        """Set the counters from a file and return its tensors by owner, for :meth:`restore`."""
+        """Set the counters from a file and return its tensors by owner, for :meth:`restore`.
+
+        Raises:
+            UserError: if it is damaged, or no state of this version.
+        """
         tensors, metadata = read_tensors(path)
         try:
-            self.counters = Counters(**json.loads(metadata["counters"]))
-        except (KeyError, TypeError, json.JSONDecodeError):
+            counters = Counters(**json.loads(metadata["counters"]))
+            # Each is a number of the sort that it begins with; the best figure begins with none.
+            if not all(
+                isinstance(value, float | int | None) if name == "best" else isinstance(value, type(begin) | int)
+                for (name, value), begin in zip(asdict(counters).items(), asdict(Counters()).values(), strict=True)
+            ):
+                raise TypeError
+        except (KeyError, TypeError, ValueError, RecursionError):
             raise UserError(f"{path} is not a training state of this version.") from None
+        self.counters = counters
         groups: dict[str, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             group, _, name = key.partition(":")
@@ -151,8 +162,18 @@ class State:
         return groups
 
     def restore(self, groups: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Put everything back; objective and optimisers of the current phase must have been made."""
+        """Put everything back; objective and optimisers of the current phase must have been made.
+
+        Raises:
+            UserError: if it is the state of another model, objective or optimiser.
+        """
         where = "the training state"
+        try:
+            self._restore(groups, where)
+        except (LookupError, ValueError, TypeError, RuntimeError) as error:
+            raise UserError(f"{where} does not fit the run: {error}.") from error
+
+    def _restore(self, groups: Mapping[str, Mapping[str, Tensor]], where: str) -> None:
         load_module_tensors(self.model, groups["model"], where)
         if self.average is not None:
             load_module_tensors(self.average, groups["average"], where)
@@ -166,7 +187,11 @@ class State:
             for key, tensor in groups.get(f"optimizer/{player}", {}).items():
                 index, _, name = key.partition("/")
                 parameter = parameters[int(index)]
+                if tensor.shape not in ((), parameter.shape):
+                    raise ValueError(f"{name} of a parameter {tuple(parameter.shape)} is {tuple(tensor.shape)}")
                 optimizer.state[parameter][name] = tensor.to(parameter.device)
+            if len({frozenset(kept) for kept in optimizer.state.values() if kept}) > 1:
+                raise ValueError(f"the parameters of the player {player} do not all have the same figures")
         torch.set_rng_state(groups["random"]["cpu"])
         if torch.cuda.is_available() and "cuda" in groups["random"]:
             torch.cuda.set_rng_state(groups["random"]["cuda"])

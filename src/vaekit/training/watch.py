@@ -34,7 +34,8 @@ def name_the_cause(model: Any, batch: Batch, value: Value, rows: Tensor, player:
     where = _rows(value.objective.unsqueeze(-1), rows)
     latents = []
     for name, latent in model.draw(batch).latents.items():
-        for field, tensor in latent._asdict().items():
+        for field in ("value", "log_pz", "log_qz", "kl", "kl_dims"):
+            tensor = getattr(latent, field)
             if tensor is not None and is_bad(tensor):
                 latents.append(f"{field} of the latent {name}")
     if is_bad(value.objective) or terms:

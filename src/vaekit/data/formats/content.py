@@ -19,12 +19,14 @@ class Content(NamedTuple):
         y: labels ``(rows,)``, numbers or words, or a map like ``x``; ``None`` without labels.
         columns: names of the columns of a table.
         kind: what the values are if nobody says otherwise; ``None`` to look at them.
+        mask: of the shape of ``x``, true where it is observed, or a map like it; ``None`` if all of it is.
     """
 
     x: Any
     y: Any = None
     columns: tuple[str, ...] = ()
     kind: str | None = None
+    mask: Any = None
 
 
 @contextmanager

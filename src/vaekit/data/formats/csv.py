@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain, islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from vaekit.data.arrays import check_names
 from vaekit.data.chunks import Array
 from vaekit.data.download import say
 from vaekit.data.formats.content import Content
-from vaekit.data.formats.table import MISSING, as_labels, content, label_place, quoted
+from vaekit.data.formats.table import MISSING, as_labels, content, label_place, missing_words, quoted
 from vaekit.errors import UserError
 
 DELIMITERS = "\t;,"  # a comma may be part of a number or a word, so it is thought of last
@@ -36,29 +36,30 @@ class Layout(NamedTuple):
         width: cells in a row.
         columns: their names, or none.
         first_line: the line of the first row, names included.
+        missing: what stands in cells that were not observed, in lower case.
     """
 
     delimiter: str
     width: int
     columns: tuple[str, ...]
     first_line: int
+    missing: frozenset[str] = frozenset()
 
 
-def read(path: Path, *, label: Any = None, header: bool | None = None) -> Content:
+def read(path: Path, *, label: Any = None, header: bool | None = None, missing: Any = None) -> Content:
     """A table of numbers.
 
     Args:
         path: the file, UTF-8.
         label: the column that is the label, by its name, or by its number from 1 where there are no names.
         header: whether the first line holds names; by default it does if words stand where numbers follow.
+        missing: what stands in cells that were not observed: ``nan``, ``NA``, ``NA/?`` …; an empty cell does then too.
 
     Raises:
         UserError: if rows differ in length, cells are empty, not finite or not numbers (where, how many), …
     """
-    if header not in (None, True, False):
-        raise UserError(f"header must be true or false, got {header}.")
     try:
-        layout = _layout(path, header)
+        layout = layout_of(path, header, missing_words(missing))
         place = label_place(label, layout.columns, layout.width, f"{path}")
         parsed = _parse(path, layout, place)
         if parsed is None:
@@ -73,22 +74,34 @@ def read(path: Path, *, label: Any = None, header: bool | None = None) -> Conten
     x, labels = parsed
     if not len(x):
         raise UserError(f"{path} has a line of names and no rows.")
+    mask = ~np.isnan(x) if layout.missing else None
+    if mask is not None:
+        x[~mask] = 0
     columns = tuple(name for index, name in enumerate(layout.columns) if index != place)
-    return content(x, columns, None if place is None else as_labels(labels), f"{path}")
+    words = None if place is None else as_labels(labels, MISSING | layout.missing)
+    return content(x, columns, words, f"{path}", None if mask is None or mask.all() else mask)
 
 
 @contextmanager
-def _rows(path: Path, delimiter: str) -> Iterator[Any]:
+def rows_of(path: Path, delimiter: str) -> Iterator[Any]:
     """The rows of the file; ``line_num`` of the reader is the line of the last one."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         yield csv.reader(file, delimiter=delimiter, skipinitialspace=True)
 
 
-def _is_blank(row: Row) -> bool:
+def is_blank(row: Row) -> bool:
+    """Whether a line holds nothing."""
     return not row or (len(row) == 1 and not row[0].strip())
 
 
-def _layout(path: Path, header: bool | None) -> Layout:
+def layout_of(path: Path, header: bool | None, missing: frozenset[str] = frozenset()) -> Layout:
+    """How a file is written.
+
+    Raises:
+        UserError: if it is empty, two columns have one name, or ``header`` is no truth value.
+    """
+    if header not in (None, True, False):
+        raise UserError(f"header must be true or false, got {header}.")
     with path.open(newline="", encoding="utf-8-sig") as file:
         head = file.read(HEAD_CHARACTERS)
     lines = list(islice(io.StringIO(head, newline=""), HEAD_LINES + 1))
@@ -97,11 +110,11 @@ def _layout(path: Path, header: bool | None) -> Layout:
     if not rows:
         raise UserError(f"{path} is empty.")
     first = [cell.strip() for cell in rows[0]]
-    columns = tuple(first) if _is_header(first, rows[1:], header, f"{path}") else ()
+    columns = tuple(first) if _is_header(first, rows[1:], header, MISSING | missing, f"{path}") else ()
     check_names(tuple(name for name in columns if name), f"{path}")
-    with _rows(path, delimiter) as reader:
-        next(row for row in reader if not _is_blank(row))
-        return Layout(delimiter, len(first), columns, reader.line_num)
+    with rows_of(path, delimiter) as reader:
+        next(row for row in reader if not is_blank(row))
+        return Layout(delimiter, len(first), columns, reader.line_num, missing)
 
 
 def _sniff(lines: list[str]) -> tuple[str, list[Row]]:
@@ -109,7 +122,7 @@ def _sniff(lines: list[str]) -> tuple[str, list[Row]]:
     best = (0, 0)
     chosen: tuple[str, list[Row]] = (",", [])
     for delimiter in DELIMITERS:
-        rows = [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if not _is_blank(row)]
+        rows = [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if not is_blank(row)]
         widths = [len(row) for row in rows]
         usual = max(widths, key=widths.count, default=0)
         if rows and len(set(widths)) == 1 and usual > 1:
@@ -119,11 +132,11 @@ def _sniff(lines: list[str]) -> tuple[str, list[Row]]:
     return chosen
 
 
-def _is_header(first: Row, others: list[Row], given: bool | None, name: str) -> bool:
+def _is_header(first: Row, others: list[Row], given: bool | None, gaps: frozenset[str], name: str) -> bool:
     """Whether a first row holds names: words above numbers, or the numbers 0, 1, 2 … that some programs write."""
     if given is not None:
         return given
-    words = [place for place, cell in enumerate(first) if not _is_number(cell) and cell.lower() not in MISSING]
+    words = [place for place, cell in enumerate(first) if not _is_number(cell) and cell.lower() not in gaps]
     numbers = [cell for cell in first if _is_number(cell)]
     if len(numbers) >= 4 and any(numbers == [f"{i + start}" for i in range(len(numbers))] for start in (0, 1)):
         if not words:
@@ -148,8 +161,8 @@ def _parse(path: Path, layout: Layout, place: int | None) -> tuple[Array, Row] |
     """The numbers and the labels, or ``None`` if something is wrong with a cell."""
     table = _Table(layout.width - (place is not None))
     labels: Row = []
-    with _rows(path, layout.delimiter) as reader:
-        rows = (row for row in reader if not _is_blank(row))
+    with rows_of(path, layout.delimiter) as reader:
+        rows = (row for row in reader if not is_blank(row))
         if layout.columns:
             next(rows)
         while block := list(islice(rows, BLOCK_ROWS)):
@@ -158,13 +171,29 @@ def _parse(path: Path, layout: Layout, place: int | None) -> tuple[Array, Row] |
             if place is not None:
                 labels += [row.pop(place) for row in block]
             try:
-                values = np.fromiter(map(float, chain.from_iterable(block)), np.float64)
+                values = _numbers(chain.from_iterable(block), layout.missing)
             except ValueError:
                 return None
-            if not np.isfinite(values).all():
+            if not (np.isfinite(values) | np.isnan(values) if layout.missing else np.isfinite(values)).all():
                 return None
             table.append(values.reshape(len(block), -1))
     return table.rows(), labels
+
+
+def _numbers(cells: Iterable[str], missing: frozenset[str]) -> Array:
+    """NaN where nothing was observed.
+
+    Raises:
+        ValueError: if a cell holds no number.
+    """
+    if not missing:
+        return np.fromiter(map(float, cells), np.float64)
+    return np.fromiter((math.nan if is_gap(cell, missing) else float(cell) for cell in cells), np.float64)
+
+
+def is_gap(cell: str, missing: frozenset[str]) -> bool:
+    """Whether a cell was not observed."""
+    return cell.strip().lower() in missing
 
 
 class _Table:
@@ -195,8 +224,8 @@ def _explain(path: Path, layout: Layout, place: int | None) -> NoReturn:
     texts: list[tuple[int, int, str]] = []  # the first of them, with line and column
     gaps: list[tuple[int, int, str]] = []
     num_texts = num_gaps = 0
-    with _rows(path, layout.delimiter) as reader:
-        rows = (row for row in reader if not _is_blank(row))
+    with rows_of(path, layout.delimiter) as reader:
+        rows = (row for row in reader if not is_blank(row))
         if layout.columns:
             next(rows)
         for row in rows:
@@ -208,7 +237,9 @@ def _explain(path: Path, layout: Layout, place: int | None) -> NoReturn:
             if place is None and _all_finite(row):
                 continue
             for column, cell in enumerate(row):
-                if column == place or (_is_number(cell) and math.isfinite(float(cell))):
+                if column == place or is_gap(cell, layout.missing):
+                    continue
+                if _is_number(cell) and math.isfinite(float(cell)):
                     continue
                 found = (reader.line_num, column, cell.strip())
                 if _is_number(cell) or cell.strip().lower() in MISSING:
@@ -228,8 +259,15 @@ def _explain(path: Path, layout: Layout, place: int | None) -> NoReturn:
     raise UserError(
         f"{path} holds {num_gaps:,} cell{'s' * (num_gaps != 1)} without a finite number; the first is in line {line}, "
         f"column {quoted(layout.columns, column)}: {cell or 'empty'}.",
-        hint="leave these rows out or fill in the values first.",
+        hint=_gap_hint(layout, cell),
     )
+
+
+def _gap_hint(layout: Layout, cell: str) -> str:
+    if cell.lower() not in MISSING:
+        return "leave these rows out or fill in the values first."
+    words = sorted(layout.missing - {"", "nan"} | ({cell} if cell else {"nan"}))
+    return f"say missing={'/'.join(words)} if these cells were not observed, else leave the rows out."
 
 
 def _all_finite(row: Row) -> bool:

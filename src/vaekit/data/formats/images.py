@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image, ImageOps
 
+from vaekit.cache import cache_folder
 from vaekit.data import chunks
 from vaekit.data.chunks import Array
-from vaekit.data.download import cache_folder, say
+from vaekit.data.download import say
 from vaekit.data.formats.content import Content
 from vaekit.errors import UserError
 
@@ -229,10 +230,11 @@ def _write(path: Path, shape: tuple[int, ...], arrays: Iterator[Array]) -> None:
 
 def _key(folder: Path, files: list[File], size: Size, channels: int | None) -> str:
     """Changes whenever an image, its name, the size or this module does."""
-    stats = [(str(file.path.relative_to(folder)), file.path.stat()) for file in files]
-    listing = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
-    document = json.dumps([VERSION, str(folder.resolve()), size, channels, listing])
-    return hashlib.sha256(document.encode()).hexdigest()[:32]
+    digest = hashlib.sha256(json.dumps([VERSION, str(folder.resolve()), size, channels]).encode())
+    for file in files:
+        stat = file.path.stat()
+        digest.update(json.dumps([str(file.path.relative_to(folder)), stat.st_size, stat.st_mtime_ns]).encode())
+    return digest.hexdigest()[:32]
 
 
 def _pixels(folder: Path, files: list[File], size: Size, channels: int, strict: bool) -> Iterator[Array]:

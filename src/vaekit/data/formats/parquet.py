@@ -11,18 +11,20 @@ from vaekit.data.arrays import check_names
 from vaekit.data.chunks import Array
 from vaekit.data.formats.content import Content, decoding
 from vaekit.data.formats.table import as_labels, content, label_place, quoted
+from vaekit.data.missing import NAN_HINT, check_nan
 from vaekit.errors import UserError
 
 BATCH_ROWS = 65536
 INDEX = "__index_level_0__"  # what pandas calls the numbers of the rows
 
 
-def read(path: Path, *, label: Any = None) -> Content:
+def read(path: Path, *, label: Any = None, missing: Any = None) -> Content:
     """A table of numbers.
 
     Args:
         path: the file.
         label: the name of the column that is the label.
+        missing: ``nan`` if an empty cell and NaN stand for what was not observed.
 
     Raises:
         UserError: if pyarrow is not installed, a column holds no numbers, or cells are empty or not finite.
@@ -35,10 +37,10 @@ def read(path: Path, *, label: Any = None) -> Content:
             hint="pip install 'vaekit[table]'",
         ) from error
     with decoding(path), parquet.ParquetFile(path) as file:
-        return _content(file, label, f"{path}")
+        return _content(file, label, check_nan(missing, f"{path}"), f"{path}")
 
 
-def _content(file: Any, label: Any, name: str) -> Content:
+def _content(file: Any, label: Any, gaps: bool, name: str) -> Content:
     schema = file.schema_arrow
     columns = tuple("" if column == INDEX else column for column in schema.names)
     check_names(tuple(column for column in columns if column), name)
@@ -58,11 +60,16 @@ def _content(file: Any, label: Any, name: str) -> Content:
             labels += ["" if value is None else f"{value}" for value in batch.column(place).to_pylist()]
         start = rows.stop
     names = tuple(columns[index] for index in numeric)
-    _check_finite(x, names, name)
+    _check_finite(x, names, gaps, name)
+    mask = ~np.isnan(x) if gaps and np.isnan(x).any() else None
+    if mask is not None:
+        x[~mask] = 0
     # The numbers of the rows stand last in what pandas writes.
     if "" in names:
-        names, x = _index_first(names, x)
-    return content(x, names, None if place is None else as_labels(labels), name)
+        order = _index_first(names)
+        names, x = tuple(names[index] for index in order), np.ascontiguousarray(x[:, order])
+        mask = None if mask is None else mask[:, order]
+    return content(x, names, None if place is None else as_labels(labels), name, mask)
 
 
 def _doubles(array: Any) -> Array:
@@ -86,8 +93,8 @@ def _check_types(schema: Any, columns: tuple[str, ...], numeric: list[int], name
             )
 
 
-def _check_finite(x: Array, columns: tuple[str, ...], name: str) -> None:
-    bad = ~np.isfinite(x)
+def _check_finite(x: Array, columns: tuple[str, ...], gaps: bool, name: str) -> None:
+    bad = np.isinf(x) if gaps else ~np.isfinite(x)
     count = int(bad.sum())
     if count:
         row, column = (int(place) for place in np.unravel_index(int(bad.argmax()), bad.shape))
@@ -95,11 +102,10 @@ def _check_finite(x: Array, columns: tuple[str, ...], name: str) -> None:
             f"{name} holds {count:,} cell{'s' * (count != 1)} without a finite number; the first is in row {row} "
             f"(counted from 0), column {quoted(columns, column)}: "
             f"{'empty' if np.isnan(x[row, column]) else x[row, column]}.",
-            hint="leave these rows out or fill in the values first.",
+            hint=NAN_HINT if np.isnan(x[row, column]) else "leave these rows out or fill in the values first.",
         )
 
 
-def _index_first(columns: tuple[str, ...], x: Array) -> tuple[tuple[str, ...], Array]:
+def _index_first(columns: tuple[str, ...]) -> list[int]:
     place = columns.index("")
-    order = [place, *(index for index in range(len(columns)) if index != place)]
-    return tuple(columns[index] for index in order), np.ascontiguousarray(x[:, order])
+    return [place, *(index for index in range(len(columns)) if index != place)]

@@ -38,10 +38,24 @@ def label_place(label: Any, columns: Sequence[str], width: int, name: str) -> in
     return place
 
 
-def as_labels(cells: Sequence[str]) -> Array:
+def missing_words(missing: Any) -> frozenset[str]:
+    """What stands in a cell that was not observed, in lower case; nothing without the option.
+
+    Args:
+        missing: the option: words or numbers with ``/`` between them. An empty cell and ``nan`` are always among them.
+    """
+    if missing is None:
+        return frozenset()
+    items = missing if isinstance(missing, tuple) else f"{missing}".split("/")
+    words = {f"{item}".strip().lower() for item in items} | {"", "nan"}
+    # With its own stroke it cannot be named.
+    return frozenset(words | {"n/a"} if "na" in words else words)
+
+
+def as_labels(cells: Sequence[str], missing: frozenset[str] = MISSING) -> Array:
     """Labels as whole numbers if they all are, −1 where there is none; else as numbers or words."""
     words = [cell.strip() for cell in cells]
-    present = [word.lower() not in MISSING for word in words]
+    present = [word.lower() not in missing for word in words]
     try:
         numbers = np.array([float(word) if there else -1.0 for word, there in zip(words, present, strict=True)])
     except ValueError:
@@ -50,20 +64,22 @@ def as_labels(cells: Sequence[str]) -> Array:
     return numbers.astype(np.int64) if whole else numbers
 
 
-def content(x: Array, columns: tuple[str, ...], labels: Array | None, name: str) -> Content:
+def content(x: Array, columns: tuple[str, ...], labels: Array | None, name: str, mask: Array | None = None) -> Content:
     """A table that was read: without the numbers of its rows, and integers if all its values are whole and ≥ 0.
 
     Args:
-        x: ``(rows, columns)`` doubles, finite; it may be overwritten.
+        x: ``(rows, columns)`` doubles, finite, 0 where nothing is observed; it may be overwritten.
         columns: their names, empty for a column without a name; or none at all.
         labels: ``(rows,)`` or ``None``.
         name: what lines for people call it.
+        mask: ``(rows, columns)``, true where observed; ``None`` if all of it is.
     """
-    if columns and not columns[0] and len(columns) > 1 and _counts_rows(x[:, 0]):
+    complete = mask is None or bool(mask[:, 0].all())
+    if columns and not columns[0] and len(columns) > 1 and complete and _counts_rows(x[:, 0]):
         say(f"the first column of {name} has no name and numbers the rows: it is left out")
-        x, columns = x[:, 1:], columns[1:]
+        x, columns, mask = x[:, 1:], columns[1:], None if mask is None else mask[:, 1:]
     columns = tuple(column or f"column {place}" for place, column in enumerate(columns, start=1))
-    return Content(_whole(x), labels, columns)
+    return Content(_whole(x), labels, columns, mask=mask)
 
 
 def quoted(columns: Sequence[str], place: int) -> str:

@@ -1,0 +1,3 @@
+"""The size of the likelihood benchmark."""
+
+ROWS, DRAWS, PIXELS, LATENT, HIDDEN = 100, 5000, 784, 40, (300, 300)

@@ -1,0 +1,32 @@
+"""A linear layer by the route chosen for this machine."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vaekit.kernels import onednn
+from vaekit.kernels.route import Route, chosen
+
+WORTH = 1 << 18  # multiplications; below it the call costs more than the sum
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x Wᵀ + bias, ``(*leading, in)`` to ``(*leading, out)``: what ``torch.nn.functional.linear`` gives, to rounding.
+
+    oneDNN is asked for float32 on a processor, where it is the faster one and the layer is large enough to matter;
+    under autocast to bfloat16 it rounds the factors and gives float32 all the same. Everything else (float64, a GPU,
+    tracing by ``torch.compile``) goes torch's way.
+    """
+    if (
+        x.numel() * weight.shape[0] >= WORTH
+        and x.dtype == weight.dtype == torch.float32
+        and x.device.type == "cpu"
+        and not torch.compiler.is_compiling()
+        and chosen() is Route.ONEDNN
+    ):
+        autocast = torch.is_autocast_enabled("cpu")
+        if not autocast or torch.get_autocast_dtype("cpu") is torch.bfloat16:
+            return onednn.linear(x, weight, bias, rounded=autocast)
+    return F.linear(x, weight, bias)

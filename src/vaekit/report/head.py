@@ -1,0 +1,93 @@
+"""The top of the page: what was trained on what, and the command to repeat it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from vaekit.report.material import Material
+from vaekit.report.page import command, paragraph, text
+
+
+class Cover(NamedTuple):
+    """What a page says that is about more than a run: an experiment of a paper, say.
+
+    Attributes:
+        path: where the page goes.
+        title: its title.
+        lines: what it is about.
+        command: what repeats it.
+        sections: title and HTML of what is shown before the sections of every run.
+    """
+
+    path: Path
+    title: str
+    lines: Sequence[str]
+    command: str
+    sections: Sequence[tuple[str, str]] = ()
+
+
+def cover_of(material: Material) -> Cover:
+    """That of a run by itself."""
+    return Cover(material.run.folder / "report.html", _title(material), (), _repeat(material))
+
+
+def head(material: Material, cover: Cover) -> str:
+    """Title, the command to repeat it, the data and the model in a line each."""
+    again = "It was trained from Python; its folder's config.json holds all that is needed to repeat it."
+    return "\n".join(
+        [
+            f"<h1>{text(cover.title)}</h1>",
+            *(paragraph(line) for line in cover.lines),
+            paragraph(_data(material)),
+            paragraph(_model(material), "soft"),
+            command(cover.command) if cover.command else paragraph(again),
+        ]
+    )
+
+
+def _title(material: Material) -> str:
+    request = material.run.config.get("request", {})
+    part = str(material.run.config["model"].get("part", "model")).removeprefix("model/")
+    return f"{request.get('recipe', part)} on {material.run.config['data']['name']}"
+
+
+def _data(material: Material) -> str:
+    data = material.data
+    alike = data.train.x is data.test.x
+    rows = [data.test] if alike else [data.train, data.validation, data.test]
+    counts = " + ".join(f"{len(split.x):,}" for split in rows)
+    what = "examples" if alike else "examples (train + validation + test)"
+    return f"{data.name}: {counts} {what}, {data.describe()}."
+
+
+def _model(material: Material) -> str:
+    run = material.run
+    model = run.model
+    parts = [f"{name} {part.part_name.partition('/')[2]}" for name, part in model.named_children() if _is_part(part)]
+    weights = sum(parameter.numel() for parameter in model.parameters())
+    goals = " then ".join(
+        f"{phase['objective']['part'].partition('/')[2]} for {phase['epochs']} epoch{'s' * (phase['epochs'] > 1)}"
+        for phase in run.config["phases"]
+    )
+    best = run.best
+    took = f"; {best['epochs']} epochs took {best['seconds']:,.0f} s, the weights of epoch {best['epoch']} are kept"
+    version = f"; vaekit {run.config['vaekit']}" if "vaekit" in run.config else ""
+    return f"{', '.join(parts)}; {weights:,} weights; {goals}{took}{version}."
+
+
+def _is_part(module: object) -> bool:
+    return str(getattr(module, "part_name", "")).split("/")[0] in ("prior", "posterior", "likelihood")
+
+
+def _repeat(material: Material) -> str:
+    """The command; empty for a run that was started from Python."""
+    request = dict(material.run.config.get("request", {}))
+    if not request:
+        return ""
+    words = ["vaekit", "train", str(request.pop("data", material.run.config["data"]["name"]))]
+    for name, value in request.items():
+        words += [f"--{name.replace('_', '-')}", str(value)]
+    return shlex.join([*words, "--out", "AGAIN"])
