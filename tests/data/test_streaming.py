@@ -245,7 +245,8 @@ class TestFile:
         loader = streamed(tmp_path, monkeypatch)
         with closing(loader.epoch(0, 0)) as batches:
             next(batches)
-            (tmp_path / "x.npy").write_bytes(b"other")
+            (tmp_path / "other").write_bytes((tmp_path / "x.npy").read_bytes())
+            (tmp_path / "other").replace(tmp_path / "x.npy")
             with pytest.raises(UserError) as caught:
                 list(batches)
         assert str(caught.value) == f"{tmp_path / 'x.npy'} has changed while it was being read.\nhint: start again."

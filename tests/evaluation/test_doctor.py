@@ -18,6 +18,7 @@ from vaekit.evaluation.anomaly import scores, threshold
 from vaekit.evaluation.doctor import CHECKS, Attending, Patient, examine, patient_of
 from vaekit.evaluation.doctor.course import no_information
 from vaekit.evaluation.doctor.model import vanishing_scale
+from vaekit.evaluation.likelihood import bound
 from vaekit.testing import linear_gaussian
 
 
@@ -126,7 +127,7 @@ def test_a_constant_column() -> None:
     x[:, 4] = 0.0
     assert vanishing_scale(model, vk.Batch(x)) is None
     with torch.no_grad():
-        model.likelihood.scale.raw[4] = -3.0
+        model.likelihood.scale.raw[4] = -4.0
     told = vanishing_scale(model, vk.Batch(x), columns=["a", "b", "c", "d", "e", "f"])
     assert told is not None
     assert told.what.startswith("the scale of p(x|z) is running to zero (")
@@ -157,7 +158,8 @@ def test_a_likelihood_that_does_not_fit() -> None:
 
 def visits(metrics: list[dict[str, Any]], before: int = 0, model: Any = None) -> list[tuple[int, str]]:
     """What is said at which epoch."""
-    loader = Loader(Split(np.zeros((5, 6), np.uint8)), vk.data.kinds.Binary(), "cpu", 5)
+    grey = np.arange(60, dtype=np.uint8).reshape(10, 6) % 17
+    loader = Loader(Split(grey), vk.data.load("digits").kind, "cpu", 5)  # each look binarises afresh
     doctor = Attending(model or small_model(), loader, metrics[:before], planned=len(metrics))
     return [(record["epoch"], told.name) for record in metrics[before:] for told in doctor.visit(record)]
 
@@ -199,6 +201,29 @@ def test_one_level_of_several() -> None:
     told = no_information(metrics[-5:])
     assert told is not None
     assert "KL 0.0010 nats in z2" in told.what
+
+
+@pytest.mark.parametrize("recipe", ["hvae", "m2"])
+def test_the_levels_add_up(recipe: str) -> None:
+    plan = vk.recipes.make(recipe, vk.data.load("digits"), {"network": "mlp:hidden=8", "latent_dim": 2})
+    torch.manual_seed(0)
+    for parameter in plan.model.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)  # so that no level has a KL of zero
+    figures = bound(plan.model, Loader(plan.data.validation, plan.data.kind, "cpu", 100))
+    levels = {name: value for name, value in figures.items() if name.startswith("kl_")}
+    assert len(levels) == 2
+    assert min(levels.values()) > 0.01
+    assert sum(levels.values()) == pytest.approx(figures["kl"], rel=1e-4)
+
+
+def test_a_floor_that_is_high_enough_is_no_illness() -> None:
+    model = small_model("gaussian")
+    with torch.no_grad():
+        model.likelihood.scale.raw[4] = -50.0
+    model.likelihood.scale.minimum = 0.1
+    x = torch.randn(50, 6, generator=torch.Generator().manual_seed(0))
+    x[:, 4] = 0.0
+    assert vanishing_scale(model, vk.Batch(x)) is None
 
 
 def test_warm_up_and_other_phases_are_not_judged() -> None:

@@ -210,10 +210,8 @@ def test_a_table_with_gaps_and_labels(tmp_path: Path) -> None:
         lines.append(f"{left:.3f},{'' if row % 4 == 0 else f'{right:.3f}'},{'oak' if row % 2 else 'elm'}")
     (tmp_path / "trees.csv").write_text("\n".join(lines) + "\n")
     options = ["--epochs", "2", "--network", "mlp:hidden=8", "--quiet", "--device", "cpu"]
-    assert (
-        main(["train", f"{tmp_path / 'trees.csv'}:label=kind,missing=nan", *options, "--out", str(tmp_path / "run")])
-        == 0
-    )
+    table = f"{tmp_path / 'trees.csv'}:label=kind,missing=nan"
+    assert main(["train", table, *options, "--out", str(tmp_path / "run")]) == 0
     run = training.load(tmp_path / "run")
     page = Page(write_report(run, samples=3))
     assert re.search(r"Only the \d+\.\d% of the cells that are observed count", page.words)

@@ -50,26 +50,16 @@ class Watched:
         self.x: list[Tensor] = []
         self.rates: list[float] = []
         self.weights: list[dict[str, Tensor]] = []
-        step, gather = Training._step, Loader.rows
-        inside = False
+        step = Training._step
 
-        def watched_step(training: Training, phase: Phase, players: Any, indices: Tensor) -> None:
-            nonlocal inside
-            inside = True
-            step(training, phase, players, indices)
-            inside = False
-            self.rows.append(indices.tolist())
+        def watched_step(training: Training, phase: Phase, players: Any, rows: Tensor, batch: Batch) -> None:
+            step(training, phase, players, rows, batch)
+            self.rows.append(rows.tolist())
+            self.x.append(batch.x)
             self.rates += [optimizer.param_groups[0]["lr"] for optimizer in training.state.optimizers.values()]
             self.weights.append({name: w.detach().clone() for name, w in training.model.named_parameters()})
 
-        def watched_rows(loader: Loader, indices: Tensor) -> Batch:
-            batch = gather(loader, indices)
-            if inside:
-                self.x.append(batch.x)
-            return batch
-
         monkeypatch.setattr(Training, "_step", watched_step)
-        monkeypatch.setattr(Loader, "rows", watched_rows)
 
     def epoch(self, number: int, steps: int = 5) -> list[int]:
         """The rows of an epoch, in their order."""

@@ -12,6 +12,7 @@ import numpy as np
 from vaekit.config import to_document
 from vaekit.data.kinds import Categories, Counts, Kind, Real
 from vaekit.data.labels import Classes, as_written, renumbering
+from vaekit.data.mapped import take
 from vaekit.data.missing import fill
 from vaekit.errors import UserError
 
@@ -176,7 +177,7 @@ class Dataset:
         for split in (self.train, self.validation, self.test):
             digest.update(f"{split.x.shape}{split.x.dtype}".encode())
             rows = np.linspace(0, len(split.x) - 1, num=min(len(split.x), 256)).astype(int)
-            digest.update(np.ascontiguousarray(split.x[rows]).tobytes())
+            digest.update(take(split.x, rows).tobytes())
             if split.label is not None:
                 digest.update(np.ascontiguousarray(split.label).tobytes())
             if split.mask is not None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from vaekit.data.batch import Batch
+from vaekit.evaluation.collect import Column
 from vaekit.evaluation.likelihood import evaluating, log_likelihood
 
 
@@ -33,12 +34,12 @@ def scores(
     """
     if "density" in model.abilities:
         return -log_likelihood(model, batches, samples, seed=seed, progress=progress).log_p.cpu()
-    columns = []
+    column = Column()
     with evaluating(model, seed):
         for batch in batches:
-            columns.append(-model.draw(batch._replace(label=None)).log_px.mean(0).cpu())
+            column.add(-model.draw(batch._replace(label=None)).log_px.mean(0).cpu())
             progress(len(batch.x))
-    return torch.cat(columns)
+    return column.value
 
 
 def threshold(reference: Tensor, quantile: float = 0.99) -> float:

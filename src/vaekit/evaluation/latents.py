@@ -15,6 +15,7 @@ from vaekit.data.batch import Batch
 from vaekit.distributions.chain import levels
 from vaekit.distributions.moments import moments
 from vaekit.errors import UserError
+from vaekit.evaluation.collect import Column
 from vaekit.evaluation.likelihood import evaluating
 
 ACTIVE_ABOVE = 0.01
@@ -41,7 +42,7 @@ def encodings(
         seed: of a dynamic binarisation.
         progress: told the number of rows finished with each batch.
     """
-    columns: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    columns: dict[str, tuple[Column, Column]] = {}
     discrete: dict[str, bool] = {}
     with evaluating(model, seed):
         for batch in batches:
@@ -50,12 +51,11 @@ def encodings(
                 q = conditional(before)
                 before[name], scale = moments(q)
                 discrete[name] = bool(getattr(q.support, "is_discrete", False))
-                columns.setdefault(name, []).append((before[name].cpu(), scale.cpu()))
+                pair = columns.setdefault(name, (Column(), Column()))
+                for column, rows in zip(pair, (before[name], scale), strict=True):
+                    column.add(rows.cpu())
             progress(len(batch.x))
-    return {
-        name: Encoding(torch.cat([mean for mean, _ in rows]), torch.cat([scale for _, scale in rows]), discrete[name])
-        for name, rows in columns.items()
-    }
+    return {name: Encoding(mean.value, scale.value, discrete[name]) for name, (mean, scale) in columns.items()}
 
 
 def active_units(latents: dict[str, Encoding]) -> dict[str, int]:

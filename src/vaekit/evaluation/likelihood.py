@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from vaekit.data.batch import Batch
+from vaekit.evaluation.collect import Column
 
 _BUDGET = 32 * 1024 * 1024  # elements of one decoded chunk: 128 MiB in float32
 
@@ -71,7 +72,7 @@ def log_likelihood(
     """
     # All draws of a posterior without chance are one and the same.
     samples = 1 if getattr(getattr(model, "posterior", None), "deterministic", False) else samples
-    columns: list[tuple[Tensor, ...]] = []
+    columns = [Column() for _ in range(5)]
     kl_dims: dict[str, Tensor] = {}
     rows_seen = 0
     with evaluating(model, seed):
@@ -96,11 +97,12 @@ def log_likelihood(
                         share = count / samples
                         dims = draw.expect(latent.kl_dims.movedim(-1, 0))  # (latent, samples, batch)
                         kl_dims[name] = kl_dims.get(name, 0) + share * dims.mean(-2).sum(-1)
-            columns.append((total - math.log(samples), elbo, log_px, kl, (2 * total - square).exp()))
+            figures = (total - math.log(samples), elbo, log_px, kl, (2 * total - square).exp())
+            for column, figure in zip(columns, figures, strict=True):
+                column.add(figure)
             rows_seen += rows
             progress(rows)
-    stacked = [torch.cat(column) for column in zip(*columns, strict=True)]
-    log_p, elbo, log_px, kl, effective = stacked
+    log_p, elbo, log_px, kl, effective = (column.value for column in columns)
     return LogLikelihood(log_p, elbo, log_px, kl, effective, {name: dim / rows_seen for name, dim in kl_dims.items()})
 
 
@@ -120,7 +122,11 @@ def bound(model: Any, batches: Iterable[Batch], *, seed: int = 0) -> dict[str, f
             if draw.has_density:
                 figures |= {"kl": draw.kl, "elbo": draw.elbo}
                 several = draw.latents if len(draw.latents) > 1 else {}
-                figures |= {f"kl_{name}": draw.expect(latent.kl) for name, latent in several.items()}
+                figures |= {
+                    # A latent that is summed out has no axis of samples of its own.
+                    f"kl_{name}": draw.expect(latent.kl.expand_as(draw.log_px))
+                    for name, latent in several.items()
+                }
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + value.mean(0).sum().item()
             rows += len(batch.x)

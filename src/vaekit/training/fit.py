@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -150,11 +150,12 @@ class Training:
         torch.manual_seed(self.settings.seed)
         saved = self.state.read_counters(self.state_path) if self.state_path.exists() else None
         if saved is None:
-            first = self.batches.rows(self.batches.order(self.settings.seed, 0)[: self.settings.batch_size])
+            with closing(self.batches.epoch(self.settings.seed, 0)) as batches:
+                _, first = next(batches)
             check_likelihood_fits(self.model, first, fitting=self.batches.kind.default_likelihood)
             self._begin_parts(first)
         counters = self.state.counters
-        rows = len(self.batches.order(self.settings.seed, 0))
+        rows = self.batches.num_rows
         if self.settings.batch_size > rows:
             self._say(
                 f"warning: a batch of {self.settings.batch_size:,} rows is more than the {rows:,} training rows: "
@@ -223,27 +224,25 @@ class Training:
     def _epoch(self, phase: Phase, players: dict[str, Player], bar: Bar) -> None:
         """From the batch where the state is to the end of the epoch."""
         counters, started = self.state.counters, time.monotonic()
-        order = self.batches.order(self.settings.seed, counters.epochs_total)
         self.model.eval()
         for module in self.moving:
             module.train()
         for module in self.resting:
             module.eval()
-        size = self.settings.batch_size
         saved_at = started
-        while counters.batch < len(self.batches):
-            indices = order[counters.batch * size : (counters.batch + 1) * size]
-            self._step(phase, players, indices)
-            counters.batch += 1
-            counters.step += 1
-            bar.advance()
-            now = time.monotonic()
-            if self.stop_asked or now - saved_at > SAVE_EVERY_SECONDS:
-                counters.seconds, started, saved_at = counters.seconds + now - started, now, now
-                with self._saving():
-                    self.state.save(self.state_path)
-            if self.stop_asked:
-                raise Interrupted(f"stopped in epoch {counters.epochs_total + 1}; the state is saved.", self.folder)
+        with closing(self.batches.epoch(self.settings.seed, counters.epochs_total, counters.batch)) as batches:
+            for rows, batch in batches:
+                self._step(phase, players, rows, batch)
+                counters.batch += 1
+                counters.step += 1
+                bar.advance()
+                now = time.monotonic()
+                if self.stop_asked or now - saved_at > SAVE_EVERY_SECONDS:
+                    counters.seconds, started, saved_at = counters.seconds + now - started, now, now
+                    with self._saving():
+                        self.state.save(self.state_path)
+                if self.stop_asked:
+                    raise Interrupted(f"stopped in epoch {counters.epochs_total + 1}; the state is saved.", self.folder)
         counters.epoch, counters.epochs_total, counters.batch = counters.epoch + 1, counters.epochs_total + 1, 0
         with self._saving():
             self._report(phase, started)
@@ -263,11 +262,10 @@ class Training:
             kept = "the last state saved is kept" if self.saved else "nothing was saved yet"
             raise UserError(error.message, f"{kept}: make room or make it writable, then {hint}.") from error
 
-    def _step(self, phase: Phase, players: dict[str, Player], indices: Tensor) -> None:
+    def _step(self, phase: Phase, players: dict[str, Player], rows: Tensor, batch: Batch) -> None:
         """Each player in turn: value of each example, mean, gradient, step."""
         counters = self.state.counters
         step = Step(counters.step, counters.epoch + counters.batch / len(self.batches), phase.epochs)
-        batch = self.batches.rows(indices)
         cause = ""
         for name, player in players.items():
             # What moves in a forward pass (a code book) must be put back if the step is not taken.
@@ -284,10 +282,10 @@ class Training:
                     nn.utils.clip_grads_with_norm_(player.parameters, self.settings.clip_norm, norm)
                 optimizer.param_groups[0]["lr"] = at(phase.learning_rate, step) * player.learning_rate
                 optimizer.step()
-                self._log(name, value.objective, value.terms, len(indices))
+                self._log(name, value.objective, value.terms, len(rows))
             else:
                 put_back(before)
-                cause = cause or name_the_cause(self.model, batch, value, indices, name)
+                cause = cause or name_the_cause(self.model, batch, value, rows, name)
                 put_back(before)
             optimizer.zero_grad()
         if cause:
@@ -307,6 +305,7 @@ class Training:
 
     def _skip(self, cause: str) -> None:
         counters = self.state.counters
+        counters.cause = counters.cause or f"step {counters.step + 1}: {cause}"
         counters.skipped += 1
         counters.skipped_in_a_row += 1
         if counters.skipped == 1 or counters.skipped_in_a_row == MOST_SKIPPED_IN_A_ROW:
@@ -347,6 +346,7 @@ class Training:
             "warming": phase.objective.watch(figures, now) != watched,
             "kept": kept,
             "skipped": counters.skipped,
+            "skipped_cause": counters.cause or None,
             "seconds": round(counters.seconds, 3),
         }
         # In this order: a stop between two of them is undone by resuming from the state of the epoch before.

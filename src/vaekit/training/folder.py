@@ -16,6 +16,7 @@ from vaekit.training.progress import say
 from vaekit.training.run import read_config, read_metrics
 
 STATE = "state/training.safetensors"
+REPORT = "report.html"
 FILES = (STATE, "model.safetensors", "metrics.jsonl", "config.json")  # of a run, in the order in which they move
 
 
@@ -92,6 +93,7 @@ def take_place(folder: Path) -> Path:
     if folder.name != NEW or not any(path.exists() for path in (run / "config.json", folder / ASIDE)):
         return folder
     (run / "state").mkdir(exist_ok=True)
+    (run / REPORT).unlink(missing_ok=True)  # it is about the run before
     if not (folder / ASIDE).exists():
         os.replace(run / "config.json", folder / ASIDE)
     for name in FILES:
@@ -110,7 +112,7 @@ def _finish_taking_place(folder: Path) -> Path:
 
 def clear_folder(folder: Path) -> None:
     """Remove what training writes, and the folder if nothing else is in it."""
-    for name in (*FILES, ASIDE):
+    for name in (*FILES, ASIDE, REPORT):
         (folder / name).unlink(missing_ok=True)
     shutil.rmtree(folder / "state", ignore_errors=True)
     if folder.is_dir() and not any(folder.iterdir()):

@@ -43,6 +43,7 @@ class Counters:
     skipped_in_a_row: int = 0
     averaged: int = 0
     seconds: float = 0.0
+    cause: str = ""
 
 
 class State:
