@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from vaekit.cli import SPINS
+
 WORKERS = Path(__file__).parent / "workers"
+AS_THE_COMMAND_LINE = {"GOMP_SPINCOUNT": SPINS}
 
 
 def busy_seconds() -> float:
@@ -56,23 +59,23 @@ class Worker:
         script: its file in workers/.
         arguments: for it.
         python: the interpreter; this one by default.
+        variables: of its surroundings; vaekit's own workers get what the command line sets.
     """
 
     name: str
     script: str
     arguments: tuple[str, ...] = ()
     python: str = sys.executable
+    variables: dict[str, str] = field(default_factory=dict)
     rounds: list[dict[str, float]] = field(default_factory=list)
 
     def start(self) -> None:
-        # A thread that waits by spinning takes a core from whoever holds the lock it waits for.
-        surroundings = os.environ | {"OMP_WAIT_POLICY": "passive", "TOKENIZERS_PARALLELISM": "false"}
         self.process = subprocess.Popen(
             [self.python, str(WORKERS / self.script), *self.arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=surroundings,
+            env=os.environ | self.variables,
         )
         self._expect("ready")
 

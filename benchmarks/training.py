@@ -12,7 +12,7 @@ import argparse
 from typing import Any
 
 from environment import python_with, version_of
-from interleaved import Worker, compare, environment, save
+from interleaved import AS_THE_COMMAND_LINE, Worker, compare, environment, save
 
 PEERS = ("pythae==0.1.2", "jax", "optax")
 
@@ -20,16 +20,16 @@ PEERS = ("pythae==0.1.2", "jax", "optax")
 def workers() -> list[Worker]:
     python = str(python_with("training", PEERS))
     limits = [
-        Worker(f"limit {kernel} {precision}", "mlp_limit.py", (kernel, precision))
+        Worker(f"limit {kernel} {precision}", "mlp_limit.py", (kernel, precision), variables=AS_THE_COMMAND_LINE)
         for precision in ("float32", "bfloat16")
         for kernel in ("onednn", "torch")
     ]
     return [
-        Worker("vaekit", "mlp_vaekit.py"),
+        Worker("vaekit", "mlp_vaekit.py", variables=AS_THE_COMMAND_LINE),
         Worker("pythae", "mlp_pythae.py", python=python),
         Worker("jax", "mlp_jax.py", python=python),
         Worker("plain loop", "mlp_plain.py"),
-        Worker("vaekit bfloat16", "mlp_vaekit.py", ("bfloat16",)),
+        Worker("vaekit bfloat16", "mlp_vaekit.py", ("bfloat16",), variables=AS_THE_COMMAND_LINE),
         *limits,
     ]
 

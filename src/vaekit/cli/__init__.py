@@ -49,6 +49,8 @@ first steps:
   vaekit evaluate runs/first
 """
 
+SPINS = "100000"  # some ten microseconds to a millisecond, by the processor: measured in benchmarks/README.md
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a verb and return the exit code."""
@@ -97,9 +99,11 @@ def _answer(given: list[str]) -> int:
 
 
 def _run(verb: str, arguments: list[str]) -> int:
-    # Threads that wait by spinning slow each other down many times over as soon as another process wants
-    # a core. OpenMP reads this when torch is loaded; a user's own setting wins.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Threads that wait by spinning are woken at once, and slow each other down many times over as soon as another
+    # process wants a core; so they spin for a while only. OpenMP reads this when torch is loaded; a user's own
+    # setting wins.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     import tyro
 
     from vaekit.cli.usage import usage_error

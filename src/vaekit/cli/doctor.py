@@ -62,7 +62,7 @@ def _machine(options: Options) -> int:
         "threads": torch.get_num_threads(),
         "cuda": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         "mps": torch.backends.mps.is_available(),
-        "waiting threads": os.environ.get("OMP_WAIT_POLICY", "spin"),
+        "waiting threads": os.environ.get("OMP_WAIT_POLICY") or f"{os.environ.get('GOMP_SPINCOUNT', 'many')} spins",
         "data folder": os.environ.get("VAEKIT_DATA"),
         "cache": str(cache_folder()),
     }
