@@ -124,7 +124,8 @@ class Training:
         quiet: bool,
     ) -> None:
         device = choose_device(settings.device)
-        self.model: Any = model.to(device)
+        # Convolutions are faster with the channels last, on processors and on GPUs.
+        self.model: Any = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.phases, self.settings, self.folder, self.quiet = phases, settings, folder, quiet
         self.batches = Loader(data.train, data.kind, device, settings.batch_size)
         self.validation = Loader(data.validation, data.kind, device, max(settings.batch_size, 500))

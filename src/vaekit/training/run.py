@@ -68,7 +68,7 @@ class Run:
         path = self.folder / "model.safetensors"
         tensors, _ = read_tensors(path)
         load_module_tensors(model, tensors, path)
-        return model.eval()
+        return model.to(memory_format=torch.channels_last).eval()
 
     @cached_property
     def kind(self) -> Kind:

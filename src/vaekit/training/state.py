@@ -190,7 +190,9 @@ class State:
                 parameter = parameters[int(index)]
                 if tensor.shape not in ((), parameter.shape):
                     raise ValueError(f"{name} of a parameter {tuple(parameter.shape)} is {tuple(tensor.shape)}")
-                optimizer.state[parameter][name] = tensor.to(parameter.device)
+                kept = tensor.to(parameter.device)
+                # Kernels that step all of it at once count on the layout of the parameter (channels last, say).
+                optimizer.state[parameter][name] = torch.empty_like(parameter).copy_(kept) if kept.shape else kept
             if len({frozenset(kept) for kept in optimizer.state.values() if kept}) > 1:
                 raise ValueError(f"the parameters of the player {player} do not all have the same figures")
         torch.set_rng_state(groups["random"]["cpu"])
