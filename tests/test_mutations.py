@@ -177,7 +177,9 @@ def ones(high: int = 2) -> Tensor:
 
 
 def mean_over_pixels(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(Independent, "log_prob", lambda self, x: self.base_dist.log_prob(x).mean((-2, -1)))
+    monkeypatch.setattr(
+        vk.distributions.IndependentBernoulli, "log_prob", lambda self, x: self.base_dist.log_prob(x).mean((-2, -1))
+    )
     check_likelihood(part_cases.make("likelihood", "bernoulli"), Z, ones())
 
 
@@ -187,7 +189,7 @@ def squared_error_without_its_constant(monkeypatch: Patch) -> None:
 
 
 def positive_log_likelihood(monkeypatch: Patch) -> None:
-    shifted(torch.distributions.Bernoulli, "log_prob", lambda self, log_p: -log_p, monkeypatch)
+    shifted(vk.distributions.IndependentBernoulli, "log_prob", lambda self, log_p: -log_p, monkeypatch)
     check_likelihood(part_cases.make("likelihood", "bernoulli"), Z, ones())
 
 

@@ -1,4 +1,4 @@
-"""pythae's ``get_nll`` of some rows, with networks of the same size; a tenth of the rows, told as if of all."""
+"""pythae's ``get_nll`` of some rows, with networks of the same size: the first tenth of the rows."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ import logging
 
 import torch
 from images import images
-from likelihood import DRAWS, HIDDEN, LATENT, PIXELS, ROWS
+from likelihood import DRAWS, HIDDEN, LATENT, PEER_SHARE, PIXELS, ROWS
 from torch import nn
 from worker import serve
-
-SHARE = 10
 
 
 def main() -> None:
@@ -45,7 +43,7 @@ def main() -> None:
 
     config = VAEConfig(input_dim=(PIXELS,), latent_dim=LATENT, reconstruction_loss="bce")
     model = VAE(config, encoder=Encoder(), decoder=Decoder()).eval()
-    x = torch.from_numpy(images()[: ROWS // SHARE]).float()
+    x = torch.from_numpy(images()[: ROWS // PEER_SHARE]).float()
 
     def work() -> float:
         with torch.no_grad():

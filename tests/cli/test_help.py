@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vaekit.cli import VERBS
@@ -32,7 +33,18 @@ FLAGS = {
             "--clip-norm",
             "--ema-decay",
         ),
-        *("--patience", "--device", "--precision", "--out", "--overwrite", "--resume", "--parts", "--json", "--quiet"),
+        *(
+            "--patience",
+            "--device",
+            "--precision",
+            "--accumulate",
+            "--out",
+            "--overwrite",
+            "--resume",
+            "--parts",
+            "--json",
+            "--quiet",
+        ),
     },
     "evaluate": {"--samples", "--split", "--limit", "--seed", "--device", "--parts", "--json"},
     "sample": {"-o", "--out", "-n", "--number", "--label", "--values", "--seed", "--device", "--parts"},
@@ -52,13 +64,28 @@ FLAGS = {
     "list": {"--json"},
 }
 
-IMPORTED = """
+# What costs time at every start and is rarely needed: torch's compiler and its sympy alone take more than a second.
+LATE = {"matplotlib", "PIL", "sklearn", "scipy", "pandas", "sympy", "torch._dynamo"}
+HEAVY = {"torch", "numpy", "tyro", "rich", "safetensors", *LATE}
+IMPORTED = f"""
 import sys
 from vaekit.cli import main
+def tell():
+    print("imported:", *sorted({HEAVY!r} & sys.modules.keys()), file=sys.stderr)
+"""
+AT_THE_END = f"""{IMPORTED}
 code = main(sys.argv[1:])
-heavy = {"torch", "numpy", "tyro", "sklearn", "matplotlib", "PIL", "rich", "safetensors"} & sys.modules.keys()
-print("imported:", *sorted(heavy), file=sys.stderr)
+tell()
 sys.exit(code)
+"""
+AFTER_AN_EPOCH = f"""{IMPORTED}
+from vaekit.training.fit import Training
+report = Training._report
+def told(*arguments):
+    tell()
+    report(*arguments)
+Training._report = told
+sys.exit(main(sys.argv[1:]))
 """
 
 
@@ -74,7 +101,7 @@ def python(code: str, *arguments: str, **environment: str) -> subprocess.Complet
 
 
 def help_of(verb: str) -> subprocess.CompletedProcess[str]:
-    return python(IMPORTED, *([verb] if verb != "vaekit" else []), "--help")
+    return python(AT_THE_END, *([verb] if verb != "vaekit" else []), "--help")
 
 
 @pytest.fixture(scope="module", params=["vaekit", *VERBS])
@@ -105,6 +132,49 @@ def test_help(asked: tuple[str, subprocess.CompletedProcess[str]]) -> None:
         assert flags == FLAGS[verb]
 
 
+def imported(said: subprocess.CompletedProcess[str]) -> set[str]:
+    assert said.returncode == 0, said.stderr
+    return set(said.stderr.split("imported:")[1].split("\n")[0].split())
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
+    """A run of one step, and what had been imported when its steps were over."""
+    folder = tmp_path_factory.mktemp("run")
+    np.save(folder / "x.npy", np.random.default_rng(0).integers(0, 2, (40, 1, 4, 4), np.uint8))
+    said = python(AFTER_AN_EPOCH, "train", f"{folder / 'x.npy'}", "--epochs", "1", "--out", f"{folder / 'run'}")
+    return folder / "run", imported(said)
+
+
+def test_what_training_imports(trained: tuple[Path, set[str]]) -> None:
+    """The picture of the report is for the end, and all else for whoever needs it."""
+    assert trained[1] >= {"torch", "numpy", "tyro"}
+    assert trained[1] & LATE == set()
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "encode", "sample", "doctor", "cite"])
+def test_what_a_verb_imports(verb: str, trained: tuple[Path, set[str]], tmp_path: Path) -> None:
+    more = {"encode": ["-o", f"{tmp_path / 'z.npz'}"], "sample": ["-o", f"{tmp_path / 'x.npz'}"]}
+    few = {"evaluate": ["--samples", "2"]}
+    assert imported(python(AT_THE_END, verb, f"{trained[0]}", *more.get(verb, []), *few.get(verb, []))) & LATE == set()
+
+
+@pytest.mark.parametrize("what", ["systems", "parts", "data", "papers"])
+def test_what_a_list_imports(what: str) -> None:
+    assert imported(python(AT_THE_END, "list", what)) & LATE == set()
+
+
+def test_digits_are_read_without_scikit_learn() -> None:
+    said = python("import sys; from vaekit import data; data.load('digits'); print('sklearn' in sys.modules)")
+    assert said.stdout.split() == ["False"]
+
+
+def test_wrong_usage_needs_no_torch() -> None:
+    said = python(AT_THE_END, "train")
+    assert said.returncode == 2
+    assert set(said.stderr.split("imported:")[1].split()) <= {"tyro"}
+
+
 def test_every_verb_is_frozen() -> None:
     assert FLAGS.keys() == VERBS.keys()
     assert {path.stem for path in SNAPSHOTS.iterdir()} == {"vaekit", *VERBS}
@@ -116,7 +186,7 @@ def test_importing_the_package_is_light() -> None:
 
 
 def test_a_terminal_without_unicode() -> None:
-    said = python(IMPORTED, "--help", PYTHONIOENCODING="ascii")
+    said = python(AT_THE_END, "--help", PYTHONIOENCODING="ascii")
     assert said.returncode == 0
     assert said.stdout.startswith("usage: vaekit VERB ?")
 
@@ -124,5 +194,5 @@ def test_a_terminal_without_unicode() -> None:
 def test_version() -> None:
     from vaekit import __version__
 
-    said = python(IMPORTED, "--version")
+    said = python(AT_THE_END, "--version")
     assert (said.returncode, said.stdout) == (0, f"vaekit {__version__}\n")

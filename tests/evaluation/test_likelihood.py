@@ -42,6 +42,40 @@ def test_chunks_are_the_whole_within_the_noise(budget: int) -> None:
     assert_equal(chunked.kl, whole.kl, "the analytic KL in chunks")
 
 
+@pytest.mark.parametrize(
+    "budget, calls", [(1, [(1, 1)] * 35), (9, [(1, 3), (1, 2), (1, 2)] * 5), (44, [(2, 7)] * 2 + [(1, 7)])]
+)
+def test_chunks_are_of_few_rows_and_many_draws(budget: int, calls: list[tuple[int, int]]) -> None:
+    """So that few rows are encoded again; no chunk is above the budget, and none is nearly empty."""
+    seen: list[tuple[int, int]] = []
+    oracle = linear_gaussian.exact()
+    x = oracle.sample(5)
+    assert x.shape == (5, 3)
+    draw = oracle.model.draw
+    oracle.model.draw = lambda batch, count: seen.append((len(batch.x), count)) or draw(batch, count)  # type: ignore[method-assign]
+    log_likelihood(oracle.model, [vk.Batch(x)], samples=7, budget=budget)
+    assert seen == calls
+
+
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_rows_in_another_order_give_their_figures_in_that_order(budget: int) -> None:
+    oracle = linear_gaussian.exact()
+    x, order = oracle.sample(12), torch.randperm(12, generator=torch.Generator().manual_seed(0))
+    plain, permuted = (log_likelihood(oracle.model, [vk.Batch(rows)], 7, budget=budget) for rows in (x, x[order]))
+    assert_equal(permuted.log_p, plain.log_p[order], "the estimate")
+    assert_equal(permuted.kl, plain.kl[order], "the KL")
+
+
+def test_masks_and_conditions_stay_with_their_rows() -> None:
+    case = enumerable.binary_vae()
+    x = case.every_x[:6]
+    mask = torch.rand(x.shape, generator=torch.Generator().manual_seed(0)) < 0.5
+    whole = log_likelihood(case.model, [vk.Batch(x, mask=mask)], samples=20_000)
+    parts = log_likelihood(case.model, [vk.Batch(x, mask=mask)], samples=20_000, budget=x.shape[1] * 5000, seed=1)
+    error = sum((1 / result.effective_samples - 1 / 20_000).clamp_min(0) for result in (whole, parts))
+    assert_within(whole.log_p - parts.log_p, torch.as_tensor(error).sqrt() + 1e-6, "log p of what is observed")
+
+
 def test_figures_by_hand() -> None:
     oracle = linear_gaussian.wrong(diagonal=True)
     x = oracle.sample(4)

@@ -4,19 +4,23 @@ Parts are named in one small form: --prior mixture:num_components=50 (vaekit lis
 
 from __future__ import annotations
 
+import os
 import sys
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from vaekit.cli.options import Json, Parts, given, import_parts, print_json
-from vaekit.errors import UserError
+from vaekit.errors import Interrupted, TrainingFailed, UserError
 
 if TYPE_CHECKING:
     from vaekit.evaluation.doctor import Finding
     from vaekit.training import Run
+
+SPEAKING_SECONDS = 5
 
 RECIPE_OPTIONS = (
     "prior",
@@ -39,6 +43,7 @@ SETTINGS = (
     "patience",
     "device",
     "precision",
+    "accumulate",
 )
 
 
@@ -92,6 +97,8 @@ class Options:
     precision: Annotated[str | None, given("NAME")] = None
     """float32, or bfloat16 for the factors of matrix products: faster where the machine has units for it
     (default: float32)."""
+    accumulate: Annotated[int | None, given("N")] = None
+    """Shares in which a batch is computed, to save memory, or by the processes of torchrun (default: 1 a process)."""
     out: Annotated[Path | None, given("FOLDER")] = None
     """The run folder (default: runs/DATA-N)."""
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -105,8 +112,23 @@ class Options:
 
 
 def run(options: Options) -> int:
+    if int(os.environ.get("RANK", "0")):
+        return _follow(options)
     _finish(options, train(options))
     return 0
+
+
+def _follow(options: Options) -> int:
+    """Train as one of several processes that is not the first. What goes wrong in all of them the first one says."""
+    try:
+        train(replace(options, quiet=True))
+        return 0
+    except (UserError, TrainingFailed, Interrupted) as error:
+        if os.environ.get("LOCAL_RANK") == "0":
+            raise  # the only one that sees what this machine lacks
+        # torchrun ends all as soon as one has ended: the first must have spoken by then.
+        time.sleep(SPEAKING_SECONDS)
+        return {UserError: 2, TrainingFailed: 1, Interrupted: 130}.get(type(error), 2)
 
 
 def train(options: Options) -> Run:

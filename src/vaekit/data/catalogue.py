@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import inspect
 import io
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
 import numpy as np
@@ -112,14 +114,24 @@ def fashion_mnist(binarization: Literal["none", "dynamic"] = "none") -> Dataset:
 @named("digits")
 def digits(binarization: Literal["dynamic", "none"] = "dynamic") -> Dataset:
     """Handwritten digits, 8×8 with 17 grey levels, embedded in scikit-learn: 1257 + 270 + 270 images."""
-    from sklearn.datasets import load_digits
-
-    x, label = load_digits(return_X_y=True)
+    table = _digits()
+    x, label = table[:, :-1], table[:, -1]
     order = np.random.RandomState(0).permutation(len(x))  # frozen by NumPy's policy, unlike default_rng
     x = x[order].astype(np.uint8).reshape(-1, 1, 8, 8)
     label = label[order].astype(np.int64)
     cuts = [slice(0, 1257), slice(1257, 1527), slice(1527, 1797)]
     return _grey("digits", [Split(x[cut], label[cut]) for cut in cuts], 17, binarization, "scikit-learn")
+
+
+def _digits() -> np.ndarray:
+    """The 1797 rows of scikit-learn's file, ``(1797, 65)``: 64 grey levels and the label.
+
+    Its package is only looked for: importing it takes a second.
+    """
+    package = importlib.util.find_spec("sklearn")
+    assert package is not None
+    assert package.origin is not None
+    return np.loadtxt(Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz", np.uint8, delimiter=",")
 
 
 def _images(name: str, images: Pair, labels: Pair | None, binarization: str, source: str) -> Dataset:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +33,15 @@ class Window(NamedTuple):
     rows: Tensor
     table: Tensor
     places: Tensor
+
+
+# Of a batch's row numbers and their places, and of what makes a batch of some of them: which rows, and what they hold.
+Take = Callable[[Tensor, Tensor, Callable[[Tensor, Tensor], Batch]], tuple[Tensor, Batch]]
+
+
+def whole(rows: Tensor, places: Tensor, make: Callable[[Tensor, Tensor], Batch]) -> tuple[Tensor, Batch]:
+    """All rows of a batch."""
+    return rows, make(rows, places)
 
 
 class Loader:
@@ -83,7 +93,7 @@ class Loader:
         for places in shuffled(self.num_rows, self._window, seed, epoch):
             yield places if self.split.order is None else torch.from_numpy(self.split.order[places.numpy()])
 
-    def epoch(self, seed: int, epoch: int, start: int = 0) -> Generator[tuple[Tensor, Batch]]:
+    def epoch(self, seed: int, epoch: int, start: int = 0, take: Take = whole) -> Generator[tuple[Tensor, Batch]]:
         """The batches of an epoch, each with its row numbers ``(batch,)``, in the order of :meth:`order`.
 
         Of a file the next window is read in a thread, which ends with the generator: close it if you stop early.
@@ -91,28 +101,43 @@ class Loader:
         Args:
             seed, epoch: what the order depends on.
             start: how many batches are left out at the beginning, because they were seen before a stop.
+            take: which of the rows of a batch are wanted; it makes the batch, because that may draw random numbers.
 
         Raises:
             UserError: if the file has changed or cannot be read.
         """
-        return self._batches(in_batches(self._order(seed, epoch), self.batch_size, start))
+        return self._batches(in_batches(self._order(seed, epoch), self.batch_size, start), take)
 
     def rows(self, indices: Tensor) -> Batch:
         """The rows of the given numbers ``(batch,)``, in that order."""
-        return self._batch(*self._load(indices))
+        rows, table, places = self._load(indices)
+        return self._batch(table, rows, places)
 
     def __iter__(self) -> Iterator[Batch]:
         """All rows once, in order."""
-        rows = len(self.split.x)
-        for _, batch in self._batches(in_batches(in_order(rows, self._window), self.batch_size)):
+        return self.between(0, self.rows_in_order)
+
+    @property
+    def rows_in_order(self) -> int:
+        """Rows that there are when they are taken in order."""
+        return len(self.split.x)
+
+    def between(self, start: int, stop: int) -> Iterator[Batch]:
+        """The rows from ``start`` to before ``stop`` once, in order."""
+        rows = (start + places for places in in_order(stop - start, self._window))
+        for _, batch in self._batches(in_batches(rows, self.batch_size)):
             yield batch
 
-    def _batches(self, order: Iterable[Tensor]) -> Generator[tuple[Tensor, Batch]]:
+    def size(self, number: int) -> int:
+        """Rows in the batch of that number of an epoch, from 0."""
+        return min(self.batch_size, self.num_rows - number * self.batch_size)
+
+    def _batches(self, order: Iterable[Tensor], take: Take = whole) -> Generator[tuple[Tensor, Batch]]:
         """Batches of windows that end where a batch ends."""
         for rows, table, places in ahead(self._load, order) if self.mapped else map(self._load, order):
             for start in range(0, len(rows), self.batch_size):
                 some = slice(start, start + self.batch_size)
-                yield rows[some], self._batch(rows[some], table, places[some])
+                yield take(rows[some], places[some], partial(self._batch, table))
 
     def _load(self, rows: Tensor) -> Window:
         """A window; runs in the thread that reads ahead, so that it draws no random numbers."""
@@ -125,7 +150,7 @@ class Loader:
         table = torch.from_numpy(self._file.read(ascending))
         return Window(rows.to(self.device), table.to(self.device), torch.from_numpy(places).to(self.device))
 
-    def _batch(self, rows: Tensor, table: Tensor, places: Tensor) -> Batch:
+    def _batch(self, table: Tensor, rows: Tensor, places: Tensor) -> Batch:
         columns = (self._label, self._condition, self._mask)
         label, condition, mask = (column if column is None else column.index_select(0, rows) for column in columns)
         return Batch(self.kind.prepare(table.index_select(0, places)), label, condition, mask)

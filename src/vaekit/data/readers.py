@@ -12,7 +12,7 @@ from typing import Any
 from vaekit.data import kinds
 from vaekit.data.arrays import as_dataset
 from vaekit.data.dataset import Dataset
-from vaekit.data.formats import csv, images, numpy, parquet
+from vaekit.data.formats import csv, numpy, parquet
 from vaekit.data.formats.content import Content, unreadable
 from vaekit.data.kinds import Kind
 from vaekit.errors import UserError, unknown
@@ -26,7 +26,6 @@ READERS: dict[str, Reader] = {
     ".tsv": csv.read,
     ".parquet": parquet.read,
 }
-FOLDER: Reader = images.read
 ENDINGS = tuple(READERS)
 FOR_ARRAYS = ("kind", "binarization", "validation", "test", "split_seed", "standardize")
 
@@ -120,7 +119,9 @@ def read_content(path: Path, options: dict[str, Any]) -> Content:
 
 def _reader(path: Path) -> Reader:
     if path.is_dir():
-        return FOLDER
+        from vaekit.data.formats import images  # which needs Pillow
+
+        return images.read
     if path.suffix.lower() not in READERS:
         if not path.suffix and not path.exists():
             raise _missing(path)

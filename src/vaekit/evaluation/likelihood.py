@@ -12,8 +12,12 @@ from torch import Tensor
 
 from vaekit.data.batch import Batch
 from vaekit.evaluation.collect import Column
+from vaekit.kernels.memory import keep_pages
 
-_BUDGET = 32 * 1024 * 1024  # elements of one decoded chunk: 128 MiB in float32
+# Elements of one decoded chunk: on a processor 8 MiB in float32, which its cache still holds when the density is
+# computed; elsewhere 128 MiB, so that the calls do not count.
+BUDGET = {"cpu": 1 << 21}
+ELSEWHERE = 1 << 25
 
 
 class LogLikelihood(NamedTuple):
@@ -57,7 +61,7 @@ def log_likelihood(
     samples: int,
     *,
     seed: int = 0,
-    budget: int = _BUDGET,
+    budget: int | None = None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> LogLikelihood:
     """Importance-weighted estimate of log p(x) (Burda et al. 2016, equation 8), chunked over rows and draws.
@@ -67,7 +71,7 @@ def log_likelihood(
         batches: the data; labels are not looked at.
         samples: K, draws for each row.
         seed: of the random numbers.
-        budget: most elements of x that are decoded at once.
+        budget: most elements of x that are decoded at once; chosen for the device if not given.
         progress: told the number of rows finished with each batch.
     """
     # All draws of a posterior without chance are one and the same.
@@ -75,35 +79,51 @@ def log_likelihood(
     columns = [Column() for _ in range(5)]
     kl_dims: dict[str, Tensor] = {}
     rows_seen = 0
+    keep_pages()
     with evaluating(model, seed):
         for batch in batches:
-            batch = batch._replace(label=None)
-            per_draw = batch.x.numel() * getattr(model, "num_branches", 1)
-            chunk = max(1, min(samples, budget // per_draw))
-            rows = len(batch.x)
-            total = square = batch.x.new_full((rows,), -math.inf)
-            elbo, log_px, kl = (batch.x.new_zeros(rows) for _ in range(3))
-            for start in range(0, samples, chunk):
-                count = min(chunk, samples - start)
-                draw = model.draw(batch, count)
-                log_w = draw.log_w
-                total = torch.logaddexp(total, log_w.logsumexp(0))
-                square = torch.logaddexp(square, (2 * log_w).logsumexp(0))
-                elbo += draw.elbo.sum(0) / samples
-                log_px += draw.expect(draw.log_px).sum(0) / samples
-                kl += draw.kl.expand(count, -1).sum(0) / samples
-                for name, latent in draw.latents.items():
-                    if latent.kl_dims is not None:
-                        share = count / samples
-                        dims = draw.expect(latent.kl_dims.movedim(-1, 0))  # (latent, samples, batch)
-                        kl_dims[name] = kl_dims.get(name, 0) + share * dims.mean(-2).sum(-1)
-            figures = (total - math.log(samples), elbo, log_px, kl, (2 * total - square).exp())
-            for column, figure in zip(columns, figures, strict=True):
-                column.add(figure)
-            rows_seen += rows
-            progress(rows)
+            most = BUDGET.get(batch.x.device.type, ELSEWHERE) if budget is None else budget
+            for rows, counts in _chunks(batch._replace(label=None), samples, most, getattr(model, "num_branches", 1)):
+                figures, dims = _estimate(model, rows, counts)
+                for column, figure in zip(columns, figures, strict=True):
+                    column.add(figure)
+                for name, dim in dims.items():
+                    kl_dims[name] = kl_dims.get(name, 0) + dim
+            rows_seen += len(batch.x)
+            progress(len(batch.x))
     log_p, elbo, log_px, kl, effective = (column.value for column in columns)
     return LogLikelihood(log_p, elbo, log_px, kl, effective, {name: dim / rows_seen for name, dim in kl_dims.items()})
+
+
+def _chunks(batch: Batch, samples: int, budget: int, branches: int) -> Iterator[tuple[Batch, list[int]]]:
+    """Parts of a batch, and how many draws of it at a time: few rows with many draws, so that few are encoded again."""
+    at_once = max(1, budget // (batch.x.shape[1:].numel() * branches))
+    step = max(1, at_once // samples)
+    pieces = math.ceil(samples / min(samples, at_once))
+    counts = [samples // pieces + (piece < samples % pieces) for piece in range(pieces)]
+    for start in range(0, len(batch.x), step):
+        yield Batch._make(None if column is None else column[start : start + step] for column in batch), counts
+
+
+def _estimate(model: Any, batch: Batch, counts: list[int]) -> tuple[tuple[Tensor, ...], dict[str, Tensor]]:
+    """The figures of :class:`LogLikelihood` for some rows, drawn in parts; ``kl_dims`` summed over the rows."""
+    rows, samples = len(batch.x), sum(counts)
+    total = square = batch.x.new_full((rows,), -math.inf)
+    elbo, log_px, kl = (batch.x.new_zeros(rows) for _ in range(3))
+    kl_dims: dict[str, Tensor] = {}
+    for count in counts:
+        draw = model.draw(batch, count)
+        log_w = draw.log_w
+        total = torch.logaddexp(total, log_w.logsumexp(0))
+        square = torch.logaddexp(square, (2 * log_w).logsumexp(0))
+        elbo += draw.elbo.sum(0) / samples
+        log_px += draw.expect(draw.log_px).sum(0) / samples
+        kl += draw.kl.expand(count, -1).sum(0) / samples
+        for name, latent in draw.latents.items():
+            if latent.kl_dims is not None:
+                dims = draw.expect(latent.kl_dims.movedim(-1, 0))  # (latent, samples, batch)
+                kl_dims[name] = kl_dims.get(name, 0) + count / samples * dims.mean(-2).sum(-1)
+    return (total - math.log(samples), elbo, log_px, kl, (2 * total - square).exp()), kl_dims
 
 
 def bound(model: Any, batches: Iterable[Batch], *, seed: int = 0) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, distributions, nn
 
 from vaekit.config import part
+from vaekit.distributions.independent_bernoulli import IndependentBernoulli
 
 
 @part("likelihood/bernoulli", paper="Kingma & Welling 2013, appendix C.1")
@@ -29,7 +30,7 @@ class Bernoulli(nn.Module):
         self.head = network.head((1, *shape))  # type: ignore[operator]
         self.event_dims = len(shape)
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> distributions.Independent:
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> IndependentBernoulli:
         logits = self.head(self.network(z, condition)).squeeze(-self.event_dims - 1)
         base = distributions.Bernoulli(logits=logits, validate_args=False)
-        return distributions.Independent(base, self.event_dims, validate_args=False)
+        return IndependentBernoulli(base, self.event_dims, validate_args=False)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
@@ -210,7 +211,7 @@ def _evaluate(p: Distribution, q: Distribution, z: Tensor, analytic_holds: bool)
         if found is None:
             return None
         kl, kl_dims = found
-        shape = torch.broadcast_shapes(z.shape[: z.dim() - len(q.event_shape)], kl.shape)
+        shape = np.broadcast_shapes(z.shape[: z.dim() - len(q.event_shape)], kl.shape)
         return kl.expand(shape), None if kl_dims is None else kl_dims.expand(*shape, kl_dims.shape[-1])
 
     if not getattr(q, "has_density", True):

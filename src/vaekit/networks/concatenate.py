@@ -31,5 +31,5 @@ class Concatenate(nn.Module):
 
 def side_by_side(values: list[Tensor]) -> Tensor:
     """Vectors on one last axis, their leading axes broadcast; at least one."""
-    leading = torch.broadcast_shapes(*(value.shape[:-1] for value in values))
+    leading = np.broadcast_shapes(*(value.shape[:-1] for value in values))
     return torch.cat([value.expand(*leading, value.shape[-1]) for value in values], dim=-1)

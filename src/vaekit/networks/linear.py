@@ -33,7 +33,7 @@ class Affine(nn.Module):
         if condition is None:
             return flat
         needed(self if self.condition_dim else None)
-        leading = torch.broadcast_shapes(flat.shape[:-1], condition.shape[:-1])
+        leading = np.broadcast_shapes(flat.shape[:-1], condition.shape[:-1])
         return torch.cat([flat.expand(*leading, -1), condition.expand(*leading, -1)], dim=-1)
 
     def head(self, out_shape: tuple[int, ...]) -> nn.Module:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 GAP = 2
 WIDEST = 900
@@ -23,6 +26,8 @@ def grid(groups: Sequence[np.ndarray]) -> Image.Image:
     Args:
         groups: arrays ``(count, 1 or 3, height, width)`` with values in [0, 1], of the same shape.
     """
+    from PIL import Image  # here, because many ask only what is an image
+
     count = len(groups[0])
     cells = np.stack(groups, axis=1)  # (count, groups, channels, height, width)
     pictures = np.concatenate(list(cells.swapaxes(0, 1)), axis=-1)  # (count, channels, height, groups · width)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,28 @@ from vaekit.errors import Interrupted, TrainingFailed, UserError
 from vaekit.evaluation.doctor import Attending
 from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.likelihood import bound
+from vaekit.kernels import keep_pages
 from vaekit.objectives import ELBO, Objective
-from vaekit.objectives.objective import Player
+from vaekit.objectives.objective import Player, Value
 from vaekit.schedules import Schedule, Step, at
-from vaekit.training.device import choose_device
 from vaekit.training.files import ASIDE, NEW, NotWritten, write_tensors, writing
-from vaekit.training.folder import STATE, clear_folder, fresh_folder, open_folder, removing_what_is_empty, take_place
+from vaekit.training.folder import (
+    STATE,
+    clear_folder,
+    fresh_folder,
+    open_folder,
+    recorded_shares,
+    removing_what_is_empty,
+    take_place,
+)
 from vaekit.training.interrupt import listening
 from vaekit.training.progress import Bar, say
 from vaekit.training.run import FORMAT, Run, read_metrics, rewrite_metrics
 from vaekit.training.settings import OPTIMIZERS, Phase, Settings
+from vaekit.training.shares import OBJECTIVE, Share, Shares
 from vaekit.training.state import State
 from vaekit.training.watch import buffers_of, finite, gradient_norm, name_the_cause, put_back
+from vaekit.training.world import World
 
 SAVE_EVERY_SECONDS = 300
 MOST_SKIPPED_IN_A_ROW = 20
@@ -59,6 +69,9 @@ def fit(
 ) -> Run:
     """Train a model and return its run folder.
 
+    Several processes that ``torchrun`` has started train it together: see :class:`vaekit.training.world.World`. The run
+    folder must be one that all of them see.
+
     Args:
         model: what to train; it is moved to the device and changed in place.
         data: what to train it on.
@@ -82,7 +95,13 @@ def fit(
     """
     phases = tuple(phases) or (Phase(objective or ELBO(), epochs, learning_rate),)
     settings = replace(settings or Settings(), **options)
+    world = World.here()
+    device = world.device(settings.device)
+    world.join(device)
     folder = Path(out) if out is not None else fresh_folder(Path("runs"), data.name)
+    folder, shares = world.hear(f"{folder}")[0], world.hear(f"{recorded_shares(folder, resume)}")[0]
+    folder = Path(folder)
+    settings = replace(settings, accumulate=settings.accumulate or int(shares) or world.size)
     config = {
         "format": FORMAT,
         "vaekit": __version__,
@@ -92,17 +111,23 @@ def fit(
         "settings": to_document(settings),
         **(note or {}),
     }
-    training = Training(model, data, phases, settings, folder, quiet)
-    with removing_what_is_empty(folder):
-        training.folder = open_folder(folder, config, resume=resume, overwrite=overwrite)
+    training = Training(model, data, phases, settings, folder, quiet, world)
+    with removing_what_is_empty(folder) if world.first else nullcontext():
+        if world.first:
+            training.folder = open_folder(folder, config, resume=resume, overwrite=overwrite)
+        training.folder = Path(world.hear(f"{training.folder}")[0])
         try:
             training.run()
         except Exception as error:
             # The parts do not work together: found at the first step. Nothing is left behind.
-            if not training.saved and (training.folder.name == NEW or not isinstance(error, TrainingFailed)):
+            if (
+                world.first
+                and not training.saved
+                and (training.folder.name == NEW or not isinstance(error, TrainingFailed))
+            ):
                 clear_folder(training.folder)
             raise
-    return Run(training.folder, data)
+    return Run(world.hear(f"{training.folder}")[0], data)
 
 
 class Training:
@@ -112,6 +137,7 @@ class Training:
         model, data, phases, settings: as of :func:`fit`.
         folder: the run folder, open.
         quiet: show no progress.
+        world: the processes that train together.
     """
 
     def __init__(
@@ -122,17 +148,22 @@ class Training:
         settings: Settings,
         folder: Path,
         quiet: bool,
+        world: World | None = None,
     ) -> None:
-        device = choose_device(settings.device)
+        self.world = world or World()
+        device = self.world.device(settings.device)
         # Convolutions are faster with the channels last, on processors and on GPUs.
         self.model: Any = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.phases, self.settings, self.folder, self.quiet = phases, settings, folder, quiet
+        self.phases, self.settings, self.folder = phases, settings, folder
+        self.quiet = quiet or not self.world.first
+        self.shares = Shares(self.world, settings.accumulate or self.world.size)
         self.batches = Loader(data.train, data.kind, device, settings.batch_size)
         self.validation = Loader(data.validation, data.kind, device, max(settings.batch_size, 500))
-        self.state = State(self.model, settings.ema_decay)
+        self.state = State(self.model, settings.ema_decay, self.shares.streams)
         self.moving: list[nn.Module] = []
         self.resting: list[nn.Module] = []
-        self.stop_asked = False
+        self.stop_asked, self.saved_at = False, 0.0
+        self.agreed: list[bool] = []
         for phase in self.phases:
             self._choose_parts(phase)
 
@@ -148,6 +179,7 @@ class Training:
 
     def run(self) -> None:
         """Train until the end, from wherever the state is."""
+        keep_pages()
         torch.manual_seed(self.settings.seed)
         saved = self.state.read_counters(self.state_path) if self.state_path.exists() else None
         if saved is None:
@@ -155,6 +187,7 @@ class Training:
                 _, first = next(batches)
             check_likelihood_fits(self.model, first, fitting=self.batches.kind.default_likelihood)
             self._begin_parts(first)
+            self.shares.streams.begin()
         counters = self.state.counters
         rows = self.batches.num_rows
         if self.settings.batch_size > rows:
@@ -163,10 +196,11 @@ class Training:
                 "each epoch is one step."
             )
         metrics = self.folder / "metrics.jsonl"
-        with self._saving():
-            rewrite_metrics(
-                metrics, [record for record in read_metrics(metrics) if record["epoch"] <= counters.epochs_total]
-            )
+        if self.world.first:
+            with self._saving():
+                rewrite_metrics(
+                    metrics, [record for record in read_metrics(metrics) if record["epoch"] <= counters.epochs_total]
+                )
         total = sum(phase.epochs for phase in self.phases) * len(self.batches)
         done = counters.epochs_total * len(self.batches) + counters.batch
         with listening(self._ask_to_stop), Bar("training", total, "steps", done=done, quiet=self.quiet) as bar:
@@ -211,6 +245,7 @@ class Training:
             for module in self.model.modules():
                 if hasattr(module, "begin"):
                     module.begin(self.model, batch)
+            self.world.copy_first([*self.model.state_dict().values()])
             if self.state.average is not None:
                 self.state.average.load_state_dict(self.model.state_dict())
 
@@ -230,24 +265,31 @@ class Training:
             module.train()
         for module in self.resting:
             module.eval()
-        saved_at = started
-        with closing(self.batches.epoch(self.settings.seed, counters.epochs_total, counters.batch)) as batches:
+        self.saved_at = started
+        order = self.settings.seed, counters.epochs_total, counters.batch
+        with closing(self.batches.epoch(*order, self.shares.take)) as batches:
             for rows, batch in batches:
                 self._step(phase, players, rows, batch)
                 counters.batch += 1
                 counters.step += 1
                 bar.advance()
-                now = time.monotonic()
-                if self.stop_asked or now - saved_at > SAVE_EVERY_SECONDS:
-                    counters.seconds, started, saved_at = counters.seconds + now - started, now, now
+                stop, save = self.agreed if self.world.size > 1 else self._wishes()
+                if stop or save:
+                    now = time.monotonic()
+                    counters.seconds, started, self.saved_at = counters.seconds + now - started, now, now
                     with self._saving():
                         self.state.save(self.state_path)
-                if self.stop_asked:
+                if stop:
                     raise Interrupted(f"stopped in epoch {counters.epochs_total + 1}; the state is saved.", self.folder)
         counters.epoch, counters.epochs_total, counters.batch = counters.epoch + 1, counters.epochs_total + 1, 0
         with self._saving():
             self._report(phase, started)
-            self.folder = take_place(self.folder)
+            if self.world.first:
+                self.folder = take_place(self.folder)
+
+    def _wishes(self) -> list[bool]:
+        """Whether to stop, and whether to save: the processes agree on both in every step."""
+        return [self.stop_asked, time.monotonic() - self.saved_at > SAVE_EVERY_SECONDS]
 
     @contextmanager
     def _saving(self) -> Iterator[None]:
@@ -267,26 +309,28 @@ class Training:
         """Each player in turn: value of each example, mean, gradient, step."""
         counters = self.state.counters
         step = Step(counters.step, counters.epoch + counters.batch / len(self.batches), phase.epochs)
-        cause = ""
+        cause, size = "", self.batches.size(counters.batch)
+        shares = self.shares.of(rows, batch, size)
         for name, player in players.items():
             # What moves in a forward pass (a code book) must be put back if the step is not taken.
             before = buffers_of(self.model)
-            with torch.autocast(batch.x.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
-                value = player.value(self.model, batch, step)
-            loss = -value.objective.mean()
-            # Only into the player's own parameters: nobody else feels this value.
-            loss.backward(inputs=player.parameters)
+            one = partial(self._share, player, step)
+            figures, values, self.agreed = self.shares.compute(one, shares, player.parameters, before, self._wishes())
             norm = gradient_norm(player.parameters)
             optimizer = self.state.optimizers[name]
-            if torch.isfinite(loss + norm):
+            if torch.isfinite(figures[OBJECTIVE] + norm):
                 if self.settings.clip_norm:
                     nn.utils.clip_grads_with_norm_(player.parameters, self.settings.clip_norm, norm)
                 optimizer.param_groups[0]["lr"] = at(phase.learning_rate, step) * player.learning_rate
                 optimizer.step()
-                self._log(name, value.objective, value.terms, len(rows))
+                self._log(name, figures, size)
             else:
                 put_back(before)
-                cause = cause or name_the_cause(self.model, batch, value, rows, name)
+                cause = cause or self.shares.cause(
+                    shares,
+                    values,
+                    lambda share, value, name=name: name_the_cause(self.model, share.batch, value, share.rows, name),
+                )
                 put_back(before)
             optimizer.zero_grad()
         if cause:
@@ -295,9 +339,19 @@ class Training:
             counters.skipped_in_a_row = 0
             self.state.follow_average()
 
-    def _log(self, player: str, objective: Tensor, terms: dict[str, Tensor], rows: int) -> None:
-        for key, value in {f"{player}_objective": objective, **terms}.items():
-            self.state.add(key, value.detach().mean() * rows)
+    def _share(self, player: Player, step: Step, share: Share) -> Value:
+        """A player's value of a share of the batch, its gradient added to that of the other shares."""
+        x = share.batch.x
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+            value = player.value(self.model, share.batch, step)
+        # Only into the player's own parameters: nobody else feels this value.
+        (-value.objective.mean()).backward(share.weight, inputs=player.parameters)
+        return value
+
+    def _log(self, player: str, figures: dict[str, Tensor], rows: int) -> None:
+        for name, value in figures.items():
+            key = f"{player}_objective" if name == OBJECTIVE else name
+            self.state.add(key, value * rows)
             self.state.add(f"{key}/rows", torch.tensor(float(rows)))
 
     def _say(self, line: str) -> None:
@@ -324,7 +378,9 @@ class Training:
     def _report(self, phase: Phase, started: float) -> None:
         """Validate, remember the best, write the epoch's line, save."""
         state, counters = self.state, self.state.counters
-        figures = bound(state.shown, self.validation, seed=self.settings.seed)
+        figures = self.shares.over(
+            self.validation, lambda rows, share: bound(state.shown, rows, seed=self.settings.seed + share)
+        )
         now = Step(counters.step, counters.epoch, phase.epochs)
         last = Step(phase.epochs * len(self.batches), phase.epochs, phase.epochs)
         watched = phase.objective.watch(figures, last)
@@ -351,11 +407,14 @@ class Training:
             "seconds": round(counters.seconds, 3),
         }
         # In this order: a stop between two of them is undone by resuming from the state of the epoch before.
-        with open(self.folder / "metrics.jsonl", "a") as file:
-            file.write(json.dumps(record) + "\n")
-        if kept:
-            write_tensors(self.folder / "model.safetensors", state.best)
+        if self.world.first:
+            with open(self.folder / "metrics.jsonl", "a") as file:
+                file.write(json.dumps(record) + "\n")
+            if kept:
+                write_tensors(self.folder / "model.safetensors", state.best)
         state.save(self.state_path)
+        if not self.world.first:
+            return
         for found in self._doctor.visit(record):
             self._say(f"warning: epoch {counters.epochs_total}: {found.line}")
         # A long training of many short epochs says about fifty lines.

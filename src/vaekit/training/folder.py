@@ -67,6 +67,17 @@ def open_folder(folder: Path, config: dict[str, Any], *, resume: bool, overwrite
     return folder
 
 
+def recorded_shares(folder: Path, resume: bool) -> int:
+    """In how many shares the run computes a batch that is to be gone on with; 0 if there is none, or it says nothing.
+
+    Raises:
+        UserError: if what is there is damaged.
+    """
+    if not resume or not (folder / "config.json").is_file():
+        return 0
+    return int(read_config(folder)["settings"].get("accumulate", 1))
+
+
 @contextmanager
 def removing_what_is_empty(folder: Path) -> Iterator[None]:
     """If it fails inside, the run folder and those above it are removed that were not there before and are empty."""

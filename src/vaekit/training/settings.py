@@ -6,11 +6,10 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from vaekit.config import part
 from vaekit.objectives import Objective
 from vaekit.schedules import Schedule
+from vaekit.training.optimizers import OPTIMIZERS
 
 
 @part("training/phase")
@@ -61,6 +60,9 @@ class Settings:
         device: ``cpu``, ``cuda``, ``mps``, or ``auto`` for the best there is.
         precision: ``float32``, or ``bfloat16`` for the factors of matrix products and convolutions in training; sums,
             densities, weights and everything that is measured afterwards stay ``float32``.
+        accumulate: shares in which each batch is computed one after the other, in less memory, or at the same time by
+            the processes that ``torchrun`` starts; 0 for as many as there are processes. Each share has its own
+            noise; an objective that compares the rows of a batch sees those of a share.
 
     Raises:
         ValueError: if a number is out of range, or the optimiser or the precision is not known.
@@ -76,11 +78,13 @@ class Settings:
     keep_best: bool = True
     device: str = "auto"
     precision: str = "float32"
+    accumulate: int = 0
 
     def __post_init__(self) -> None:
         _whole("batch_size", self.batch_size, 1)
         _whole("seed", self.seed, 0)
         _whole("patience", self.patience, 0)
+        _whole("accumulate", self.accumulate, 0)
         _number("weight_decay", self.weight_decay)
         _number("clip_norm", self.clip_norm)
         _number("ema_decay", self.ema_decay, below=1)
@@ -102,11 +106,3 @@ def _number(name: str, value: Any, below: float = math.inf) -> None:
 
 
 PRECISIONS = ("float32", "bfloat16")
-OPTIMIZERS: dict[str, Any] = {
-    # Fused: one kernel for all parameters, several times faster than a loop over them.
-    "adam": lambda parameters, **options: torch.optim.Adam(parameters, fused=True, **options),
-    "adamax": torch.optim.Adamax,
-    "adagrad": torch.optim.Adagrad,
-    "rmsprop": torch.optim.RMSprop,
-    "sgd": torch.optim.SGD,
-}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from vaekit.errors import UserError
 from vaekit.training.files import load_module_tensors, module_tensors, read_tensors, write_tensors
+from vaekit.training.streams import Streams
 
 
 @dataclass
@@ -52,10 +53,12 @@ class State:
     Args:
         model: the model, on its device.
         ema_decay: decay of the running average of the weights; 0 for none.
+        streams: the random numbers; torch's own without them.
     """
 
-    def __init__(self, model: nn.Module, ema_decay: float) -> None:
+    def __init__(self, model: nn.Module, ema_decay: float, streams: Streams | None = None) -> None:
         self.model = model
+        self.streams = streams or Streams()
         self.ema_decay = ema_decay
         self.average = copy.deepcopy(model).requires_grad_(False) if ema_decay else None
         self.networks: tuple[nn.Module, ...] = ()
@@ -126,16 +129,16 @@ class State:
                 for index, parameter in enumerate(parameters)
                 for key, value in optimizer.state.get(parameter, {}).items()
             }
-        groups["random"] = {"cpu": torch.get_rng_state()}
-        if torch.cuda.is_available():
-            groups["random"]["cuda"] = torch.cuda.get_rng_state()
+        groups["random"] = self.streams.saved()
         return groups
 
     def save(self, path: Path) -> None:
-        """Write all of it to one file, whole or not at all."""
+        """Write all of it to one file, whole or not at all; all processes call it and the first writes."""
         tensors = {
             f"{group}:{name}": tensor for group, items in self._groups().items() for name, tensor in items.items()
         }
+        if not self.streams.world.first:
+            return
         write_tensors(path, tensors, {"counters": json.dumps(asdict(self.counters))})
 
     def read_counters(self, path: Path) -> dict[str, dict[str, Tensor]]:
@@ -195,6 +198,4 @@ class State:
                 optimizer.state[parameter][name] = torch.empty_like(parameter).copy_(kept) if kept.shape else kept
             if len({frozenset(kept) for kept in optimizer.state.values() if kept}) > 1:
                 raise ValueError(f"the parameters of the player {player} do not all have the same figures")
-        torch.set_rng_state(groups["random"]["cpu"])
-        if torch.cuda.is_available() and "cuda" in groups["random"]:
-            torch.cuda.set_rng_state(groups["random"]["cuda"])
+        self.streams.restore(groups["random"])

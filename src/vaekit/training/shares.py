@@ -1,0 +1,219 @@
+"""A batch in shares: computed one after the other (accumulated gradients), in several processes, or both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from vaekit.data.batch import Batch
+from vaekit.data.loader import Loader
+from vaekit.errors import UserError
+from vaekit.objectives.objective import Value
+from vaekit.training.streams import Streams
+from vaekit.training.watch import put_back
+from vaekit.training.world import World
+
+OBJECTIVE = ""  # no term has this name
+Buffers = Sequence[tuple[nn.Module, str, Tensor]]
+
+
+class Share(NamedTuple):
+    """Some rows of a batch.
+
+    Attributes:
+        index: which share of this process, from 0.
+        rows: row numbers ``(share,)``.
+        batch: the rows.
+        weight: their part of the whole batch, a number; ``None`` for all of it.
+    """
+
+    index: int
+    rows: Tensor
+    batch: Batch
+    weight: Tensor | None
+
+
+class Computed(NamedTuple):
+    """What was computed of a batch.
+
+    Attributes:
+        figures: means over the whole batch of the objective (``OBJECTIVE``) and of each term, by name.
+        values: of the shares of this process.
+        wishes: which of them any process has.
+    """
+
+    figures: dict[str, Tensor]
+    values: list[Value]
+    wishes: list[bool]
+
+
+def _figures(value: Value) -> dict[str, Tensor]:
+    return {OBJECTIVE: value.objective, **value.terms}
+
+
+class Shares:
+    """Cuts batches into consecutive shares and puts together what was computed of them.
+
+    A share has its own random numbers, so that it comes out the same in whichever process it is computed. An
+    objective sees one share at a time: one that compares the rows of a batch compares those of a share.
+
+    Args:
+        world: the processes.
+        count: shares of a batch in all processes together.
+
+    Raises:
+        UserError: if the processes cannot have equally many.
+    """
+
+    def __init__(self, world: World, count: int) -> None:
+        if count % world.size:
+            raise UserError(
+                f"{world.size} processes cannot divide {count} share{'s' * (count > 1)} of a batch among them.",
+                f"start a number of processes that divides {count}, or train anew with another --accumulate.",
+            )
+        self.world = world
+        self.count = count
+        self.streams = Streams(world, count)
+        self._sums: dict[int, Tensor] = {}
+
+    def _own(self, sizes: Sequence[Any]) -> Sequence[Any]:
+        """What falls to this process of something that there is for every share."""
+        own = self.streams.own
+        return sizes[self.world.rank * own : (self.world.rank + 1) * own]
+
+    def take(self, rows: Tensor, places: Tensor, make: Callable[[Tensor, Tensor], Batch]) -> tuple[Tensor, Batch]:
+        """The rows of this process and what they hold; see :meth:`vaekit.data.loader.Loader.epoch`."""
+        if self.count == 1:
+            return rows, make(rows, places)
+        # A share without rows looks at the last one, with no weight: every share draws, and knows all figures.
+        pieces = [
+            torch.arange(len(rows))[-1:] if len(piece) == 0 else piece
+            for piece in torch.arange(len(rows)).tensor_split(self.count)
+        ]
+        batches = []
+        own = [piece.to(rows.device) for piece in self._own(pieces)]
+        for index, piece in enumerate(own):
+            with self.streams.of(index):
+                batches.append(make(rows[piece], places[piece]))
+        columns = (None if column[0] is None else torch.cat(column) for column in zip(*batches, strict=True))
+        return rows[torch.cat(own)], Batch(*columns)  # type: ignore[arg-type]
+
+    def of(self, rows: Tensor, batch: Batch, size: int) -> list[Share]:
+        """What :meth:`take` took, by share.
+
+        Args:
+            rows, batch: of this process.
+            size: rows of the whole batch.
+        """
+        if self.count == 1:
+            return [Share(0, rows, batch, None)]
+        sizes = [len(piece) for piece in torch.arange(size).tensor_split(self.count)]
+        shares, start = [], 0
+        for index, rows_here in enumerate(self._own(sizes)):
+            some = slice(start, start := start + max(1, rows_here))
+            part = Batch(*(None if column is None else column[some] for column in batch))  # type: ignore[arg-type]
+            shares.append(Share(index, rows[some], part, batch.x.new_tensor(rows_here / size)))
+        return shares
+
+    def compute(
+        self,
+        one: Callable[[Share], Value],
+        shares: Sequence[Share],
+        parameters: Sequence[nn.Parameter],
+        before: Buffers,
+        wishes: Sequence[bool],
+    ) -> Computed:
+        """All shares, and what they are together: in ``parameters`` the gradient of the whole batch.
+
+        What a forward pass moves (the buffers of a code book) starts from the same place in each share, and in the
+        end has moved by the mean of their moves.
+
+        Args:
+            one: computes a share, and adds its weighted gradient to that of the parameters.
+            shares: of this process.
+            parameters: whose gradient it is.
+            before: the buffers.
+            wishes: of this process.
+        """
+        if self.count == 1:
+            value = one(shares[0])
+            figures = {name: each.detach().mean() for name, each in _figures(value).items()}
+            return Computed(figures, [value], list(wishes))
+        before = [each for each in before if each[2].is_floating_point()]
+        values: list[Value] = []
+        moves = [torch.zeros_like(value) for _, _, value in before]
+        figures: dict[str, Tensor] = {}
+        for share in shares:
+            put_back(before)
+            with self.streams.of(share.index):
+                value = one(share)
+            values.append(Value(value.objective.detach(), {name: each.detach() for name, each in value.terms.items()}))
+            assert share.weight is not None
+            for name, each in _figures(values[-1]).items():
+                mean = share.weight * each.mean().to(share.weight.device)
+                figures[name] = figures[name] + mean if name in figures else mean
+            for move, (module, name, value) in zip(moves, before, strict=True):
+                now = getattr(module, name)
+                # What is infinite and stays so has not moved.
+                move += share.weight * torch.where(now == value, 0, now - value)
+        together = Computed(figures, values, list(wishes))
+        if self.world.size > 1:
+            together = self._with_others(together, parameters, moves)
+        for move, (module, name, value) in zip(moves, before, strict=True):
+            setattr(module, name, value + move)
+        return together
+
+    def _with_others(self, own: Computed, parameters: Sequence[nn.Parameter], moves: list[Tensor]) -> Computed:
+        """The sums over all processes: one call for gradients, moves, figures and wishes."""
+        figures = torch.stack([*own.figures.values()])
+        # A parameter that nothing reached has no gradient, unless it has one in another process.
+        reached = figures.new_tensor([parameter.grad is not None for parameter in parameters])
+        wishes = figures.new_tensor(own.wishes)
+        gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
+        everything = [*gradients, *moves, figures, reached, wishes]
+        elements = sum(each.numel() for each in everything)
+        if elements not in self._sums:
+            self._sums[elements] = torch.cat([each.flatten() for each in everything])
+        sums = iter(self.world.sum(everything, self._sums[elements]))
+        gradients = [next(sums) for _ in gradients]
+        for move in moves:
+            move.copy_(next(sums))
+        figures, reached, wishes = sums
+        for parameter, gradient, there in zip(parameters, gradients, reached.tolist(), strict=True):
+            if there:
+                same = gradient.stride() == parameter.stride()
+                parameter.grad = gradient if same else torch.empty_like(parameter).copy_(gradient)
+        named = dict(zip(own.figures, figures.unbind(), strict=True))
+        return Computed(named, own.values, [count > 0 for count in wishes.tolist()])
+
+    def cause(self, shares: Sequence[Share], values: Sequence[Value], name: Callable[[Share, Value], str]) -> str:
+        """What is to be said of a batch that is not finite: of the first share whose value is not, or of any."""
+        said = []
+        for share, value in zip(shares, values, strict=True):
+            with self.streams.of(share.index):
+                words = name(share, value)
+            # A first letter by which those whose value is to blame come first.
+            said.append(("b" if torch.isfinite(value.objective).all() else "a") + words)
+        first = min(said, key=lambda words: words[0])
+        return min(self.world.hear(first), key=lambda words: words[0])[1:]
+
+    def over(self, rows: Loader, figures: Callable[[Iterable[Batch], int], dict[str, float]]) -> dict[str, float]:
+        """Figures that are means over rows: of several shares each looks at some of the rows.
+
+        Args:
+            rows: all of them.
+            figures: the means over some rows, given these and the number of the share, of all processes' together.
+        """
+        total = rows.rows_in_order
+        if self.count == 1 or total < self.count:
+            return figures(rows, 0)
+        sums: dict[str, float] = {}
+        for share in self._own(range(self.count)):
+            start, stop = (total * edge // self.count for edge in (share, share + 1))
+            for name, mean in figures(rows.between(start, stop), share).items():
+                sums[name] = sums.get(name, 0.0) + mean * (stop - start)
+        (told,) = self.world.sum([torch.tensor(list(sums.values()), dtype=torch.float64)])
+        return dict(zip(sums, (told / total).tolist(), strict=True))
