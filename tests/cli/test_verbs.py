@@ -99,6 +99,7 @@ class TestTrain:
             "keep_best": True,
             "device": "cpu",
             "precision": "bfloat16",
+            "accumulate": 1,
         }
         (phase,) = config["phases"]
         assert phase["objective"] == {"part": "objective/iwae", "samples": 2}

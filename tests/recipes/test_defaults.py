@@ -65,6 +65,7 @@ def test_images_are_warmed_up_for_longer() -> None:
 
 def test_what_is_asked_for_stands() -> None:
     asked = {"epochs": 3, "objective": "elbo", "learning_rate": 0.1, "latent_dim": 5, "network": "linear"}
+    asked["likelihood"] = "gaussian:scale=learned"
     plan = recipes.make("vae", table(504, 9), asked)
     (phase,) = plan.phases
     assert (phase.objective, phase.learning_rate, phase.epochs) == (ELBO(), 0.1, 3)

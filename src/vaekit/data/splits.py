@@ -44,7 +44,7 @@ def cut(split: Split, shares: dict[str, float], seed: int, name: str) -> dict[st
     result, start = {}, 0
     for part, count in {"train": rows - sum(counts.values()), **counts}.items():
         piece = slice(start, start + count) if mapped else np.sort(order[start : start + count])
-        x = split.x[piece] if mapped else take(split.x, piece)
+        x = split.x[piece] if isinstance(piece, slice) else take(split.x, piece)
         label, mask = (column if column is None else column[piece] for column in (split.label, split.mask))
         result[part] = Split(x, label, mask=mask)
         start += count
