@@ -11,6 +11,7 @@ from worker import serve
 
 from vaekit.data import Dataset, Split
 from vaekit.data.kinds import Binary
+from vaekit.kernels import keep_pages
 from vaekit.objectives import ELBO
 from vaekit.papers.tf_tutorial import model
 from vaekit.training.fit import Training
@@ -26,6 +27,7 @@ def main() -> None:
     settings = Settings(batch_size=BATCH, device="cpu")
     training = Training(model((1, 28, 28)), data, (phase,), settings, Path(tempfile.mkdtemp()), quiet=True)
     training._report = lambda *_: None  # type: ignore[method-assign]
+    keep_pages()  # as the training does at its start
     players = training._begin(phase)
     bar = Bar("training", 1, "steps", quiet=True)
 

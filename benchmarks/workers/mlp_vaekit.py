@@ -13,6 +13,7 @@ from worker import serve
 import vaekit as vk
 from vaekit.data import Dataset, Split
 from vaekit.data.kinds import Binary
+from vaekit.kernels import keep_pages
 from vaekit.objectives import ELBO
 from vaekit.training.fit import Training
 from vaekit.training.progress import Bar
@@ -33,6 +34,7 @@ def main() -> None:
     phase = Phase(ELBO(), epochs=1000)
     training = Training(model, data, (phase,), settings, Path(tempfile.mkdtemp()), quiet=True)
     training._report = lambda *_: None  # type: ignore[method-assign]  # peers do not validate either
+    keep_pages()  # as the training does at its start
     players = training._begin(phase)
     bar = Bar("training", 1, "steps", quiet=True)
 
