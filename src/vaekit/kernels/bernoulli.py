@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -29,7 +30,7 @@ def bernoulli_log_prob(logits: Tensor, x: Tensor) -> Tensor:
         logits: ``(*leading, dims)``.
         x: what is observed, in [0, 1]; its leading axes and those of the logits broadcast.
     """
-    logits = logits.expand(torch.broadcast_shapes(logits.shape, x.shape))
+    logits = logits.expand(np.broadcast_shapes(logits.shape, x.shape))
     if (
         logits.dtype == x.dtype
         and logits.dtype in FAST
