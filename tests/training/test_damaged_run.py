@@ -96,6 +96,21 @@ def test_any_value_of_the_configuration(run: Path, tmp_path: Path) -> None:
     assert {0, 2} == set(codes)
 
 
+def test_a_network_of_another_shape(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its weights fit all the same: one number for an example of one axis or of two."""
+    folder = shutil.copytree(run, tmp_path / "copy")
+    document = json.loads((folder / "config.json").read_text())
+    network = document["model"]["posterior"]["network"]
+    assert network["in_shape"] == [5]
+    network["in_shape"] = [1, 5]
+    (folder / "config.json").write_text(json.dumps(document))
+    assert main(["encode", f"{folder}", "-o", f"{tmp_path / 'z.npy'}"]) == 2
+    wanted = (
+        f"error: {folder}/config.json is damaged: it describes a model that does not take examples of shape (5,).\n"
+    )
+    assert capsys.readouterr().err == wanted
+
+
 @pytest.mark.parametrize("name", ["state/training.safetensors", "model.safetensors", "metrics.jsonl"])
 def test_any_byte_of_a_file(name: str, run: Path, tmp_path: Path) -> None:
     whole = (run / name).read_bytes()

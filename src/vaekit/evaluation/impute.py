@@ -15,10 +15,8 @@ from vaekit.data.dataset import Split
 from vaekit.data.kinds import Kind
 from vaekit.data.loader import Loader
 from vaekit.data.missing import fill
-from vaekit.evaluation.likelihood import evaluating
-from vaekit.models.draw import Draw, bare
-
-_BUDGET = 32 * 1024 * 1024  # elements of one decoded chunk: 128 MiB in float32
+from vaekit.evaluation.likelihood import budget_of, chunks, evaluating
+from vaekit.models.draw import bare
 
 VALUES = ("mean", "sample")
 
@@ -42,7 +40,7 @@ def impute(
     samples: int = 1000,
     values: str = "mean",
     seed: int = 0,
-    budget: int = _BUDGET,
+    budget: int | None = None,
     progress: Callable[[int], None] = lambda rows: None,
 ) -> Imputation:
     """The missing part of every row given the observed one, by self-normalised importance sampling.
@@ -63,7 +61,7 @@ def impute(
         samples: K, draws for each row.
         values: ``mean`` or ``sample``.
         seed: of the random numbers.
-        budget: most elements of x that are decoded at once.
+        budget: most elements of x that are decoded at once; chosen for the device if not given.
         progress: told the number of rows finished with each batch.
 
     Raises:
@@ -79,15 +77,16 @@ def impute(
     rows, effective = [], []
     with evaluating(model, seed):
         for batch in batches:
-            batch = batch._replace(label=None)
-            chunk = max(1, min(samples, budget // (batch.x.numel() * getattr(model, "num_branches", 1))))
-            result = make(batch.x)
-            for start in range(0, samples, chunk):
-                draw = model.draw(batch, min(chunk, samples - start))
-                p = model.decode(bare({name: latent.value for name, latent in draw.latents.items()}), batch.condition)
-                result.add(p, log_weights(draw) if weighted else torch.zeros_like(draw.log_px))
-            rows.append(result.x.cpu())
-            effective.append(result.effective_samples.cpu())
+            most = budget_of(batch.x.device) if budget is None else budget
+            for some, counts in chunks(batch._replace(label=None), samples, most, getattr(model, "num_branches", 1)):
+                result = make(some.x)
+                for count in counts:
+                    draw = model.draw(some, count)
+                    z = bare({name: latent.value for name, latent in draw.latents.items()})
+                    log_w = draw.log_w_branches if weighted else torch.zeros_like(draw.log_px)
+                    result.add(model.decode(z, some.condition), log_w)
+                rows.append(result.x.cpu())
+                effective.append(result.effective_samples.cpu())
             progress(len(batch.x))
     return Imputation(torch.cat(rows), torch.cat(effective))
 
@@ -129,15 +128,6 @@ def complete(
     x = x.astype(filled.dtype)
     x[gaps] = filled
     return x, result.effective_samples
-
-
-def log_weights(draw: Draw) -> Tensor:
-    """log p(x_observed, z) − log q(z|x_observed) of every draw and branch, ``(samples, [branches,] batch)``."""
-    log_w = draw.log_px
-    for latent in draw.latents.values():
-        assert latent.log_qz is not None
-        log_w = log_w + latent.log_pz - latent.log_qz
-    return log_w if draw.log_branch is None else log_w + draw.log_branch
 
 
 class _Weights:

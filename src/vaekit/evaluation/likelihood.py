@@ -82,8 +82,8 @@ def log_likelihood(
     keep_pages()
     with evaluating(model, seed):
         for batch in batches:
-            most = BUDGET.get(batch.x.device.type, ELSEWHERE) if budget is None else budget
-            for rows, counts in _chunks(batch._replace(label=None), samples, most, getattr(model, "num_branches", 1)):
+            most = budget_of(batch.x.device) if budget is None else budget
+            for rows, counts in chunks(batch._replace(label=None), samples, most, getattr(model, "num_branches", 1)):
                 figures, dims = _estimate(model, rows, counts)
                 for column, figure in zip(columns, figures, strict=True):
                     column.add(figure)
@@ -95,7 +95,12 @@ def log_likelihood(
     return LogLikelihood(log_p, elbo, log_px, kl, effective, {name: dim / rows_seen for name, dim in kl_dims.items()})
 
 
-def _chunks(batch: Batch, samples: int, budget: int, branches: int) -> Iterator[tuple[Batch, list[int]]]:
+def budget_of(device: torch.device) -> int:
+    """How many elements of x are best decoded at once."""
+    return BUDGET.get(device.type, ELSEWHERE)
+
+
+def chunks(batch: Batch, samples: int, budget: int, branches: int) -> Iterator[tuple[Batch, list[int]]]:
     """Parts of a batch, and how many draws of it at a time: few rows with many draws, so that few are encoded again."""
     at_once = max(1, budget // (batch.x.shape[1:].numel() * branches))
     step = max(1, at_once // samples)

@@ -141,14 +141,22 @@ class Draw(NamedTuple):
         Raises:
             UserError: if the posterior has no density.
         """
+        log_w = self.log_w_branches
+        return log_w if self.log_branch is None else torch.logsumexp(log_w, dim=-2)
+
+    @property
+    def log_w_branches(self) -> Tensor:
+        """log of what each branch adds to the weight, ``(samples, [branches,] batch)``, in nats.
+
+        Raises:
+            UserError: if the posterior has no density.
+        """
         self._needs_density("an importance weight")
         log_w = self.log_px
         for latent in self.latents.values():
             log_w = log_w + latent.log_pz - latent.log_qz  # type: ignore[operator]
-        if self.log_branch is None:
-            return log_w
         # A branch that cannot be has weight −∞, whatever its (finite) densities are.
-        return torch.logsumexp(log_w + self.log_branch, dim=-2)
+        return log_w if self.log_branch is None else log_w + self.log_branch
 
     def _needs_density(self, what: str) -> None:
         if not self.has_density:

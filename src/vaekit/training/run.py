@@ -14,8 +14,10 @@ from vaekit import data as data_sets
 from vaekit.config import from_document
 from vaekit.data.dataset import Dataset
 from vaekit.data.kinds import Kind
+from vaekit.data.loader import Loader
 from vaekit.errors import UserError
 from vaekit.evaluation import evaluate
+from vaekit.evaluation.likelihood import evaluating
 from vaekit.training.files import load_module_tensors, read_json, read_tensors, replacing
 
 FORMAT = 1
@@ -133,7 +135,8 @@ class Run:
     def check(self, data: Dataset) -> None:
         """
         Raises:
-            UserError: if the data does not have the shape or kind that the model was made for.
+            UserError: if the data does not have the shape or kind that the model was made for, or the model does not
+                take a row of it although it should.
         """
         expected = tuple(self.config["data"]["shape"])
         if data.shape != expected:
@@ -146,6 +149,17 @@ class Run:
                 f"the model of {self.folder} was made for {self.kind.describe()}; "
                 f"{data.name} holds {data.kind.describe()}."
             )
+        device = next(self.model.parameters()).device
+        with evaluating(self.model, 0):
+            # Twice: one row by itself passes for an example without an axis of rows.
+            batch = Loader(data.test.first(1), data.kind, device, 2).rows(torch.zeros(2, dtype=torch.long))
+            try:
+                self.model.encode(batch.x, batch.condition)
+            except (RuntimeError, ValueError) as error:
+                raise UserError(
+                    f"{self.folder / 'config.json'} is damaged: it describes a model that does not take examples of "
+                    f"shape {expected}."
+                ) from error
 
 
 def read_config(folder: Path) -> dict[str, Any]:
