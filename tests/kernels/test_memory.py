@@ -28,7 +28,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is asked")
 def test_a_step_faults_in_no_pages_that_the_one_before_has_freed() -> None:
     def faults(word: str) -> int:
-        # Left alone, glibc may or may not give blocks of this size back, by where they happen to lie; so it always does.
+        # Left alone, glibc gives such blocks back or not by where they happen to lie; so it always does.
         variables = os.environ | {"OMP_NUM_THREADS": "2", "MALLOC_MMAP_THRESHOLD_": f"{128 << 10}"}
         command = [sys.executable, "-c", COUNT, word]
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
