@@ -41,7 +41,9 @@ class Options:
 def run(options: Options) -> int:
     check_numbers(epochs=options.epochs, seed=options.seed)
     from vaekit import papers
+    from vaekit.kernels import flush_denormals
 
+    flush_denormals()
     if options.paper is None:
         _list(options)
         return 0

@@ -54,6 +54,14 @@ def _figures(value: Value) -> dict[str, Tensor]:
     return {OBJECTIVE: value.objective, **value.terms}
 
 
+def _means(value: Value) -> dict[str, Tensor]:
+    """The mean of each figure over its examples; all at once where all are ``(batch,)``."""
+    figures = {name: each.detach() for name, each in _figures(value).items()}
+    if len({each.shape for each in figures.values()}) > 1:
+        return {name: each.mean() for name, each in figures.items()}
+    return dict(zip(figures, torch.stack([*figures.values()]).flatten(1).mean(1).unbind(), strict=True))
+
+
 class Shares:
     """Cuts batches into consecutive shares and puts together what was computed of them.
 
@@ -140,8 +148,7 @@ class Shares:
         """
         if self.count == 1:
             value = one(shares[0])
-            figures = {name: each.detach().mean() for name, each in _figures(value).items()}
-            return Computed(figures, [value], list(wishes))
+            return Computed(_means(value), [value], list(wishes))
         before = [each for each in before if each[2].is_floating_point()]
         values: list[Value] = []
         moves = [torch.zeros_like(value) for _, _, value in before]
