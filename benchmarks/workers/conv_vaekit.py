@@ -11,7 +11,7 @@ from worker import serve
 
 from vaekit.data import Dataset, Split
 from vaekit.data.kinds import Binary
-from vaekit.kernels import keep_pages
+from vaekit.kernels import keep_pages, without_denormals
 from vaekit.objectives import ELBO
 from vaekit.papers.tf_tutorial import model
 from vaekit.training.fit import Training
@@ -31,6 +31,7 @@ def main() -> None:
     players = training._begin(phase)
     bar = Bar("training", 1, "steps", quiet=True)
 
+    @without_denormals()
     def epoch() -> float:
         training.state.sums = {}
         training._epoch(phase, players, bar)

@@ -13,7 +13,7 @@ from worker import serve
 import vaekit as vk
 from vaekit.data import Dataset, Split
 from vaekit.data.kinds import Binary
-from vaekit.kernels import keep_pages
+from vaekit.kernels import keep_pages, without_denormals
 from vaekit.objectives import ELBO
 from vaekit.training.fit import Training
 from vaekit.training.progress import Bar
@@ -38,6 +38,7 @@ def main() -> None:
     players = training._begin(phase)
     bar = Bar("training", 1, "steps", quiet=True)
 
+    @without_denormals()
     def epoch() -> float:
         training.state.sums = {}
         training._epoch(phase, players, bar)

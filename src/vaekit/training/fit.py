@@ -23,7 +23,7 @@ from vaekit.errors import Interrupted, TrainingFailed, UserError
 from vaekit.evaluation.doctor import Attending
 from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.likelihood import bound
-from vaekit.kernels import keep_pages
+from vaekit.kernels import keep_pages, without_denormals
 from vaekit.objectives import ELBO, Objective
 from vaekit.objectives.objective import Player, Value
 from vaekit.schedules import Schedule, Step, at
@@ -177,6 +177,7 @@ class Training:
         """Whether there is a state to go on from; it may be just on its way to the folder above."""
         return self.state_path.exists() or (self.folder / ASIDE).exists()
 
+    @without_denormals()
     def run(self) -> None:
         """Train until the end, from wherever the state is."""
         keep_pages()
