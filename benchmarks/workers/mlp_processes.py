@@ -38,8 +38,8 @@ def begin() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(PROCESSES)}
-    os.environ["LOCAL_WORLD_SIZE"] = str(PROCESSES)
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(PROCESSES))
     for rank in range(1, PROCESSES):
         variables = os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
         # It complains when the first ends.
