@@ -1,5 +1,6 @@
 """The same sums by the fastest route of the machine; torch's own is always there and always right."""
 
+from vaekit.kernels.convolution import Shape, transposed
 from vaekit.kernels.denormals import flush_denormals, flushing_denormals
 from vaekit.kernels.linear import linear
 from vaekit.kernels.memory import keep_pages
@@ -10,6 +11,7 @@ from vaekit.kernels.route import Route, chosen, measure, use
 __all__ = [
     "PRECISIONS",
     "Route",
+    "Shape",
     "chosen",
     "flush_denormals",
     "flushing_denormals",
@@ -19,5 +21,6 @@ __all__ = [
     "rounding",
     "rounds_on_processors",
     "total_norm",
+    "transposed",
     "use",
 ]
