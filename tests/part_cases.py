@@ -114,6 +114,8 @@ BY_HAND: dict[str, Callable[[], Any]] = {
     ),
     "posterior/quantized": lambda: vk.posteriors.Quantized(grid_encoder(), codebook(), GRID),
     "network/concatenate": lambda: vk.networks.Concatenate(decoder(5)),
+    "network/only-latent": lambda: vk.networks.OnlyLatent(decoder(3), "z1"),
+    "network/only-condition": lambda: vk.networks.OnlyCondition(decoder(3)),
     "network/log-input": lambda: vk.networks.LogInput(decoder(4)),
     "network/convolutional-encoder": lambda: vk.networks.ConvolutionalEncoder((2, 5, 7), (3, 4)),
     "network/convolutional-decoder": lambda: vk.networks.ConvolutionalDecoder(4, (2, 5, 7), (3, 4)),
@@ -130,6 +132,7 @@ LIKELIHOOD_VARIANTS = [
     "gaussian:scale=0.5",
     "gaussian:scale=per-dimension",
     "gaussian:scale=network",
+    "unit-gaussian:scale=learned",
     "laplace:scale=network",
     "discretized-logistic:levels=5,scale=learned",
 ]

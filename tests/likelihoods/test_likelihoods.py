@@ -172,3 +172,13 @@ def test_wrong_scales_are_refused(cls: type) -> None:
         cls(part_cases.decoder(), (3,), scale=0.0)
     with pytest.raises(ValueError, match="'learned', 'per-dimension' or 'network'"):
         cls(part_cases.decoder(), (3,), scale="fixed")
+
+
+def test_the_mean_of_a_unit_gaussian_is_a_logistic_function() -> None:
+    torch.manual_seed(0)
+    likelihood = vk.likelihoods.UnitGaussian(vk.networks.Affine(2), (3, 4), scale=0.25).double()
+    z, x = torch.randn(5, 2, dtype=torch.float64), torch.rand(5, 3, 4, dtype=torch.float64)
+    mean = 1 / (1 + torch.exp(-likelihood.head(z).squeeze(-3)))
+    expected = -0.5 * ((x - mean) / 0.25).square().sum((-1, -2)) - 12 * math.log(0.25 * math.sqrt(2 * math.pi))
+    torch.testing.assert_close(likelihood(z).log_prob(x), expected)
+    torch.testing.assert_close(likelihood(z).mean, mean)

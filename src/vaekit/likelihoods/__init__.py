@@ -6,6 +6,7 @@ from vaekit.likelihoods.counts import NegativeBinomial, Poisson
 from vaekit.likelihoods.discretized_logistic import DiscretizedLogistic
 from vaekit.likelihoods.gaussian import Gaussian, OptimalGaussian
 from vaekit.likelihoods.laplace import Laplace
+from vaekit.likelihoods.unit_gaussian import UnitGaussian
 
 __all__ = [
     "Bernoulli",
@@ -16,4 +17,5 @@ __all__ = [
     "NegativeBinomial",
     "OptimalGaussian",
     "Poisson",
+    "UnitGaussian",
 ]
