@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from torch import Tensor, nn
 
 from vaekit.data.batch import Batch
+from vaekit.errors import UserError
 from vaekit.schedules import Step
 
 
@@ -42,7 +43,14 @@ class Player(NamedTuple):
 
 
 class Objective:
-    """Base of objectives: one player, who owns all of the model and climbs the objective itself."""
+    """Base of objectives: one player, who owns all of the model and climbs the objective itself.
+
+    Attributes:
+        differentiable: whether its gradient is the derivative of its value for the same noise; not so where another
+            estimate of the gradient of its expectation stands in (DReG).
+    """
+
+    differentiable = True
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         """The value of each example.
@@ -71,3 +79,17 @@ class Objective:
             last: the last step of the phase, for schedules: an epoch is judged by the goal, not by the warm-up.
         """
         return figures.get("elbo", figures["log_px"])
+
+
+def sides(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The parameters that infer latents and those that make data. What both use (VampPrior's encoder) infers.
+
+    Raises:
+        UserError: if the model does not say which is which.
+    """
+    if not hasattr(model, "recognition"):
+        raise UserError(
+            f"this objective trains inference apart from the rest, and {type(model).__name__} is of a piece."
+        )
+    infers = {id(p): p for module in model.recognition for p in module.parameters()}  # type: ignore[union-attr]
+    return list(infers.values()), [p for p in model.parameters() if id(p) not in infers]
