@@ -47,7 +47,9 @@ MATCHING = ["wae", "info-vae", "sliced-wasserstein"]
 @pytest.mark.parametrize("bottom_up", [False, True])
 def test_laws_on_hierarchies(text: str, bottom_up: bool) -> None:
     oracle = linear_gaussian.hierarchy(bottom_up)
-    check_objective(make(text), oracle.model, vk.Batch(oracle.sample(4)), differentiable=text not in MATCHING)
+    # With the exact posterior all weights are equal, and the largest is any of them.
+    differentiable = text not in [*MATCHING, "vr-max"]
+    check_objective(make(text), oracle.model, vk.Batch(oracle.sample(4)), differentiable=differentiable)
 
 
 @pytest.mark.parametrize(

@@ -106,6 +106,14 @@ class M2(nn.Module):
         y = one_hot(torch.arange(count, device=z.device) % self.num_classes, self.num_classes).to(z.dtype)
         return {"y": y, "z": z}
 
+    def independent_latents(self, count: int, condition: Tensor | None = None) -> dict[str, Tensor]:
+        """Draws of z and of the class: :meth:`sample_latents` goes through the classes in turn."""
+        if condition is None:
+            like = next(self.parameters())
+            label = torch.randint(self.num_classes, (count,), device=like.device)
+            condition = one_hot(label, self.num_classes).to(like.dtype)
+        return self.sample_latents(count, condition)
+
     def generate(self, count: int, condition: Tensor | None = None) -> Distribution:
         """p(x|y, z) for :meth:`sample_latents`, batch shape ``(count,)``."""
         with torch.no_grad():

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vaekit.config import part
@@ -19,7 +18,7 @@ from vaekit.data.batch import Batch
 from vaekit.errors import UserError
 from vaekit.models.draw import Draw, beside
 from vaekit.objectives.discrepancy import checked_kernel, gram, sliced_wasserstein, u_statistic
-from vaekit.objectives.objective import Objective, Value
+from vaekit.objectives.objective import Objective, Value, from_prior
 from vaekit.schedules import Step, at_least
 
 
@@ -33,7 +32,7 @@ class WAE(Objective):
         kernel: ``imq`` (inverse multiquadratics) or ``rbf`` (Gaussians), each at seven scales.
     """
 
-    weight: float = 100.0
+    weight: float = 10.0
     kernel: str = "imq"
 
     def __post_init__(self) -> None:
@@ -43,7 +42,7 @@ class WAE(Objective):
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch)
         log_px = draw.expect(draw.log_px).mean(0)
-        mmd = _mmd(draw, _from_prior(model, batch), self.kernel)
+        mmd = _mmd(draw, _vectors(from_prior(model, batch)), self.kernel)
         return Value(log_px - self.weight * mmd - draw.penalty, {"log_px": log_px, "mmd": mmd})
 
     def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
@@ -66,7 +65,7 @@ class InfoVAE(Objective):
     """
 
     alpha: float = 0.5
-    strength: float = 100.0
+    strength: float = 10.0
     kernel: str = "rbf"
 
     def __post_init__(self) -> None:
@@ -78,7 +77,7 @@ class InfoVAE(Objective):
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch)
         log_px, kl = draw.expect(draw.log_px).mean(0), draw.kl.mean(0)
-        mmd = _mmd(draw, _from_prior(model, batch), self.kernel)
+        mmd = _mmd(draw, _vectors(from_prior(model, batch)), self.kernel)
         value = log_px - (1 - self.alpha) * kl - (self.alpha + self.strength - 1) * mmd
         return Value(value - draw.penalty, {"log_px": log_px, "kl": kl, "mmd": mmd})
 
@@ -112,7 +111,7 @@ class SlicedWasserstein(Objective):
                 hint="use the objective wae, whose kernels can be weighted.",
             )
         log_px = draw.log_px.mean(0)
-        distance = sliced_wasserstein(draw.z[0].flatten(1), _from_prior(model, batch), self.directions)
+        distance = sliced_wasserstein(draw.z[0].flatten(1), _vectors(from_prior(model, batch)), self.directions)
         return Value(log_px - self.weight * distance - draw.penalty, {"log_px": log_px, "distance": distance})
 
     def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
@@ -120,17 +119,16 @@ class SlicedWasserstein(Objective):
         return None
 
 
-def _from_prior(model: Any, batch: Batch) -> Tensor:
-    """As many draws of the prior as there are rows, all latents side by side, ``(batch, units)``."""
-    with torch.no_grad():
-        return beside(model.sample_latents(len(batch.x), batch.condition)).flatten(1)
+def _vectors(latents: dict[str, Tensor]) -> Tensor:
+    """All latents side by side, ``(batch, units)``."""
+    return beside(latents).flatten(1)
 
 
-def _mmd(draw: Draw, from_prior: Tensor, kernel: str) -> Tensor:
+def _mmd(draw: Draw, prior: Tensor, kernel: str) -> Tensor:
     """MMD² between the latents of a draw and draws of the prior, branches weighted by their probabilities."""
     leading = draw.log_px.shape[1:]  # ([branches,] batch)
     points = draw.z[0].reshape(leading.numel(), -1)
     within = draw.expect(gram(points, points, kernel).reshape(*leading, *leading))  # ([branches,] batch, batch)
     within = draw.expect(within.movedim(-1, 0))
-    between = draw.expect(gram(from_prior, points, kernel).reshape(-1, *leading))
-    return u_statistic(within, gram(from_prior, from_prior, kernel), between)
+    between = draw.expect(gram(prior, points, kernel).reshape(-1, *leading))
+    return u_statistic(within, gram(prior, prior, kernel), between)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from vaekit.data.batch import Batch
@@ -88,8 +89,13 @@ def sides(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
         UserError: if the model does not say which is which.
     """
     if not hasattr(model, "recognition"):
-        raise UserError(
-            f"this objective trains inference apart from the rest, and {type(model).__name__} is of a piece."
-        )
+        raise UserError(f"this objective trains inference by itself, and {type(model).__name__} is of one piece.")
     infers = {id(p): p for module in model.recognition for p in module.parameters()}  # type: ignore[union-attr]
     return list(infers.values()), [p for p in model.parameters() if id(p) not in infers]
+
+
+def from_prior(model: Any, batch: Batch) -> dict[str, Tensor]:
+    """As many independent draws of the latents from the prior as the batch has rows, by name; without gradient."""
+    draw = getattr(model, "independent_latents", model.sample_latents)
+    with torch.no_grad():
+        return draw(len(batch.x), batch.condition)

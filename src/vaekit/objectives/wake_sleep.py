@@ -13,7 +13,7 @@ from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.errors import UserError
 from vaekit.models.draw import bare
-from vaekit.objectives.objective import Objective, Player, Value, sides
+from vaekit.objectives.objective import Objective, Player, Value, from_prior, sides
 from vaekit.schedules import Step, at_least
 
 
@@ -24,8 +24,7 @@ class WakeSleep(Objective):
 
     Two players: ``generative`` (prior and likelihood) climbs the evidence lower bound, whose gradient for it is the
     wake phase; ``recognition`` (q, and what the prior shares with it) the sleep phase, one dream for each row. The
-    sleep phase minimises KL(p(z|x)‖q(z|x)) for x ~ p(x): no bound is climbed by both. M2 dreams of the classes in
-    turn.
+    sleep phase minimises KL(p(z|x)‖q(z|x)) for x ~ p(x): no bound is climbed by both.
 
     Args:
         samples: draws for each row.
@@ -47,8 +46,8 @@ class WakeSleep(Objective):
 
     def sleep(self, model: Any, batch: Batch, step: Step) -> Value:
         """log q(z|x) of what the model dreams."""
+        z = from_prior(model, batch)
         with torch.no_grad():
-            z = model.sample_latents(len(batch.x), batch.condition)
             x = model.decode(z, batch.condition).sample()
         return Value(_log_q(model, x, batch, z), {})
 
@@ -67,6 +66,7 @@ class ReweightedWakeSleep(Objective):
     """
 
     samples: int = 5
+    differentiable = False  # weights and draws are held still
 
     def __post_init__(self) -> None:
         at_least("samples", self.samples, 1)
