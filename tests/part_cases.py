@@ -135,5 +135,17 @@ LIKELIHOOD_VARIANTS = [
     "unit-gaussian:scale=learned",
     "laplace:scale=network",
     "discretized-logistic:levels=5,scale=learned",
+    "student-t:scale=network,degrees=6",
+    "student-t:degrees=per-dimension",
+    "ordinal:levels=2",
+    "logistic-mixture:levels=5,num_components=2",
+    "pixelcnn-levels:levels=5,num_components=2,channels=4,num_layers=3",
 ]
 OBJECTIVE_VARIANTS = ["elbo:beta=2", "elbo:beta=linear(0,1,epochs=10)", "free-bits:nats=0.5", "iwae:samples=3"]
+OBJECTIVE_VARIANTS += [
+    "free-bits:nats=0.5,per=level",
+    "renyi:alpha=-1",
+    "renyi:alpha=1",
+    "ciwae:beta=1",
+    "wae:kernel=rbf",
+]

@@ -83,6 +83,25 @@ _PMLR = "Proceedings of Machine Learning Research"
 
 # By authors and year, as parts and recipes write them; what has no year, by its title.
 ENTRIES: dict[str, Entry] = {
+    "Bauer & Mnih 2021": _talk(
+        "bauer2021generalized",
+        "Generalized Doubly Reparameterized Gradient Estimators",
+        "Bauer, Matthias and Mnih, Andriy",
+        _ICML,
+        2021,
+        "2101.11046",
+        series=_PMLR,
+        volume="139",
+        pages="738--747",
+    ),
+    "Bornschein & Bengio 2015": _talk(
+        "bornschein2015reweighted",
+        "Reweighted Wake-Sleep",
+        r"Bornschein, J{\"o}rg and Bengio, Yoshua",
+        _ICLR,
+        2015,
+        "1406.2751",
+    ),
     "Bowman et al. 2016": _talk(
         "bowman2016generating",
         "Generating Sentences from a Continuous Space",
@@ -157,6 +176,16 @@ ENTRIES: dict[str, Entry] = {
         2015,
         "1511.02543",
     ),
+    "Gretton et al. 2012": _article(
+        "gretton2012kernel",
+        "A Kernel Two-Sample Test",
+        r"Gretton, Arthur and Borgwardt, Karsten M. and Rasch, Malte J. and Sch{\"o}lkopf, Bernhard and "
+        "Smola, Alexander",
+        "Journal of Machine Learning Research",
+        2012,
+        volume="13",
+        pages="723--773",
+    ),
     "Higgins et al. 2017": _talk(
         "higgins2017beta",
         "beta-{VAE}: Learning Basic Visual Concepts with a Constrained Variational Framework",
@@ -180,6 +209,17 @@ ENTRIES: dict[str, Entry] = {
         2016,
         "1606.04934",
         volume="29",
+    ),
+    "Hinton et al. 1995": _article(
+        "hinton1995wakesleep",
+        "The ''Wake-Sleep'' Algorithm for Unsupervised Neural Networks",
+        "Hinton, Geoffrey E. and Dayan, Peter and Frey, Brendan J. and Neal, Radford M.",
+        "Science",
+        1995,
+        volume="268",
+        number="5214",
+        pages="1158--1161",
+        doi="10.1126/science.7761831",
     ),
     "Kingma & Welling 2013": _talk(
         "kingma2014autoencoding",
@@ -208,6 +248,23 @@ ENTRIES: dict[str, Entry] = {
         2014,
         "1406.5298",
         volume="27",
+    ),
+    "Kolouri et al. 2018": _talk(
+        "kolouri2019sliced",
+        "Sliced {Wasserstein} Auto-Encoders",
+        "Kolouri, Soheil and Pope, Phillip E. and Martin, Charles E. and Rohde, Gustavo K.",
+        _ICLR,
+        2019,
+        "1804.01947",
+    ),
+    "Li & Turner 2016": _talk(
+        "li2016renyi",
+        r"R{\'e}nyi Divergence Variational Inference",
+        "Li, Yingzhen and Turner, Richard E.",
+        _NEURIPS,
+        2016,
+        "1602.02311",
+        volume="29",
     ),
     "Lopez et al. 2018": _article(
         "lopez2018deep",
@@ -245,6 +302,28 @@ ENTRIES: dict[str, Entry] = {
         volume="11",
         number="2",
         pages="125--139",
+    ),
+    "McCullagh 1980": _article(
+        "mccullagh1980regression",
+        "Regression Models for Ordinal Data",
+        "McCullagh, Peter",
+        "Journal of the Royal Statistical Society: Series B (Methodological)",
+        1980,
+        volume="42",
+        number="2",
+        pages="109--127",
+    ),
+    "Rainforth et al. 2018": _talk(
+        "rainforth2018tighter",
+        "Tighter Variational Bounds are Not Necessarily Better",
+        "Rainforth, Tom and Kosiorek, Adam R. and Le, Tuan Anh and Maddison, Chris J. and Igl, Maximilian and "
+        "Wood, Frank and Teh, Yee Whye",
+        _ICML,
+        2018,
+        "1802.04537",
+        series=_PMLR,
+        volume="80",
+        pages="4277--4285",
     ),
     "Rezende et al. 2014": _talk(
         "rezende2014stochastic",
@@ -295,6 +374,14 @@ ENTRIES: dict[str, Entry] = {
         "1602.02282",
         volume="29",
     ),
+    "Takahashi et al. 2018": _talk(
+        "takahashi2018student",
+        "Student-t Variational Autoencoder for Robust Density Estimation",
+        "Takahashi, Hiroshi and Iwata, Tomoharu and Yamanaka, Yuki and Yamada, Masanori and Yagi, Satoshi",
+        "International Joint Conference on Artificial Intelligence",
+        2018,
+        pages="2696--2702",
+    ),
     "TensorFlow tutorial: Convolutional Variational Autoencoder": Entry(
         "tensorflowcvae",
         "misc",
@@ -312,6 +399,14 @@ ENTRIES: dict[str, Entry] = {
         2016,
         "1511.01844",
     ),
+    "Tolstikhin et al. 2018": _talk(
+        "tolstikhin2018wasserstein",
+        "{Wasserstein} Auto-Encoders",
+        r"Tolstikhin, Ilya and Bousquet, Olivier and Gelly, Sylvain and Sch{\"o}lkopf, Bernhard",
+        _ICLR,
+        2018,
+        "1711.01558",
+    ),
     "Tomczak & Welling 2018": _talk(
         "tomczak2018vampprior",
         "{VAE} with a {VampPrior}",
@@ -322,6 +417,14 @@ ENTRIES: dict[str, Entry] = {
         series=_PMLR,
         volume="84",
         pages="1214--1223",
+    ),
+    "Tucker et al. 2019": _talk(
+        "tucker2019doubly",
+        "Doubly Reparameterized Gradient Estimators for {Monte} {Carlo} Objectives",
+        "Tucker, George and Lawson, Dieterich and Gu, Shixiang and Maddison, Chris J.",
+        _ICLR,
+        2019,
+        "1810.04152",
     ),
     "van den Oord et al. 2016": _talk(
         "vandenoord2016pixel",
@@ -350,5 +453,15 @@ ENTRIES: dict[str, Entry] = {
         _ICLR,
         2017,
         "1611.04273",
+    ),
+    "Zhao et al. 2019": _talk(
+        "zhao2019infovae",
+        "{InfoVAE}: Balancing Learning and Inference in Variational Autoencoders",
+        "Zhao, Shengjia and Song, Jiaming and Ermon, Stefano",
+        "{AAAI} Conference on Artificial Intelligence",
+        2019,
+        "1706.02262",
+        volume="33",
+        pages="5885--5892",
     ),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -23,7 +25,7 @@ def test_sizes() -> None:
         return sum(parameter.numel() for parameter in model.parameters())
 
     def layers(*sizes: int) -> int:
-        return sum(a * b + b for a, b in zip(sizes, sizes[1:], strict=False))
+        return sum(a * b + b for a, b in pairwise(sizes))
 
     assert weights(iwae.one_layer()) == layers(784, 200, 200, 100) + layers(50, 200, 200, 784)
     assert weights(iwae.two_layers()) == sum(
