@@ -167,7 +167,7 @@ def noise(name: str, system: str, likelihood: str, *more: Figure) -> Variant:
             objective="elbo",
             latent_dim=8,
             network="mlp:hidden=128",
-            learning_rate="cosine(0.002)",
+            learning_rate="cosine(0.002,end=0.0002)",
         ),
         (
             *more,
