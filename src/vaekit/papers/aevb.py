@@ -30,18 +30,18 @@ POINTS = 2**17
 
 # Latents: AEVB and wake–sleep as in the report, and what is expected of the quick budget.
 SIZES = {
-    3: (-141.30, -146.83, "≥ -142.0"),
-    5: (-124.41, -127.97, "≥ -125.0"),
-    10: (-107.57, -112.97, "≥ -109.0"),
-    20: (-100.61, -106.35, "≥ -104.0"),
-    200: (-99.23, -108.02, "≥ -106.0"),
+    3: (-141.30, -146.83, "≥ -144.0"),
+    5: (-124.41, -127.97, "≥ -128.5"),
+    10: (-107.57, -112.97, "≥ -112.5"),
+    20: (-100.61, -106.35, "≥ -107.0"),
+    200: (-99.23, -108.02, "≥ -110.0"),
 }
 # Of Frey faces: the paper's curve, and what is expected.
 FACES = {2: (1150.0, "≥ 850.0"), 5: (None, "≥ 1000.0"), 10: (None, "≥ 1100.0"), 20: (1375.0, "≥ 1100.0")}
 
 ADAM = {"batch_size": 100}
 BUDGETS = {
-    "quick": Budget(epochs=20),
+    "quick": Budget(epochs=10),
     "paper": Budget(300, {"learning_rate": 0.02}, {"optimizer": "adagrad"}, seeds=3),
 }
 

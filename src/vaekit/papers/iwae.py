@@ -26,6 +26,11 @@ SHAPE = (1, 28, 28)
 STRETCHES = tuple((3**i, 0.001 * 10 ** (-i / 7)) for i in range(8))
 
 
+def epochs_of(stretches: int) -> int:
+    """How long the first stretches are together."""
+    return sum(length for length, _ in STRETCHES[:stretches])
+
+
 def network(in_shape: int | tuple[int, ...], width: int) -> MLP:
     """Two layers of tanh units."""
     return MLP(in_shape, hidden=(width, width), activation="tanh", initialization="glorot")
@@ -96,16 +101,17 @@ IWAE_PAPER = Experiment(
     title="importance weighted bounds of 1, 5 and 50 samples, one and two layers of latents, dynamic MNIST",
     citation="Burda, Grosse & Salakhutdinov 2016, Importance Weighted Autoencoders, table 1",
     budgets={
-        "quick": Budget(epochs=5, settings={"batch_size": 100}),
-        "paper": Budget(sum(length for length, _ in STRETCHES), {"stretches": 8}, {"batch_size": 20}),
+        # Of the paper's eight stretches the first two.
+        "quick": Budget(epochs_of(2), {"stretches": 2}, {"batch_size": 20}),
+        "paper": Budget(epochs_of(8), {"stretches": 8}, {"batch_size": 20}),
     },
     variants=[
-        variant(1, 1, 86.76, f"from memory, {OTHER}; a re-run by xqding gave 87.75 (its README)", "≤ 104.0"),
-        variant(1, 5, 85.46, f"a re-run by xqding (its README), {OTHER}", "≤ 102.0"),
-        variant(1, 50, 84.78, f"quoted in later papers, {OTHER}; a re-run by xqding gave 84.59", "≤ 100.0"),
-        variant(2, 1, 85.33, f"{UNVERIFIED}: from memory, {OTHER}", "≤ 106.0"),
-        variant(2, 5, 83.89, f"{UNVERIFIED}: from memory, {OTHER}", "≤ 104.0"),
-        variant(2, 50, 82.90, f"quoted in later papers, {OTHER}", "≤ 102.0"),
+        variant(1, 1, 86.76, f"from memory, {OTHER}; a re-run by xqding gave 87.75 (its README)", "≤ 108.0"),
+        variant(1, 5, 85.46, f"a re-run by xqding (its README), {OTHER}", "≤ 106.0"),
+        variant(1, 50, 84.78, f"quoted in later papers, {OTHER}; a re-run by xqding gave 84.59", "≤ 104.0"),
+        variant(2, 1, 85.33, f"{UNVERIFIED}: from memory, {OTHER}", "≤ 110.0"),
+        variant(2, 5, 83.89, f"{UNVERIFIED}: from memory, {OTHER}", "≤ 108.0"),
+        variant(2, 50, 82.90, f"quoted in later papers, {OTHER}", "≤ 106.0"),
     ],
     differences=[
         Difference("k5-1", "k1-1", NLL),
