@@ -18,6 +18,7 @@ from vaekit.papers.experiment import Budget, Difference, Experiment, Figure, Mea
 from vaekit.papers.measures import active_units, elbo_of_test, nll_of_test
 from vaekit.papers.paper import UNVERIFIED
 from vaekit.papers.planned import by_recipe
+from vaekit.plots.curves import courses
 
 ELBO = "test ELBO"
 
@@ -224,3 +225,15 @@ def test_planned_trains_any_plan(tmp_path: Path) -> None:
     assert trained.run.config["settings"]["seed"] == 3
     assert torch.isfinite(torch.tensor(trained.evaluate(1)["elbo"]))
     assert trained.evaluate(1) is trained.evaluate(1)
+
+
+def test_the_courses_of_several_runs_are_one_plot() -> None:
+    runs = {f"run {n}": [{"epoch": e, "validation_elbo": -10.0 * n - e} for e in (1, 2)] for n in range(12)}
+    runs["without a density"] = [{"epoch": 1, "validation_log_px": -3.0}]
+    (axes,) = courses(runs, "data").axes
+    lines = {line.get_label(): line for line in axes.lines}
+    assert list(lines) == list(runs)
+    assert lines["run 3"].get_ydata() == [-31, -32]
+    assert lines["without a density"].get_ydata() == [-3]
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines.values()}) == 13
+    assert axes.get_title() == "data"

@@ -62,6 +62,8 @@ def test_budgets_and_figures_that_nobody_saw(script: ModuleType, tmp_path: Path)
     assert page.count("| system | data |") == 2
     assert "Again: `again paper` (budget: paper" in page
     assert "Again: `again quick` (budget: quick" in page
+    assert "10,000 images. Published figure not verified: from memory. Training" in page
+    assert "10,000 images. Published: printed. Training" in page
 
 
 def test_several_systems_with_the_same_figures_are_columns(script: ModuleType, tmp_path: Path) -> None:

@@ -36,12 +36,20 @@ def results(rows: Sequence[Row]) -> str:
             row.expected.replace("-", "−") or "–",
             figure(row.measured) + (f" ± {figure(row.spread)}" if row.spread is not None else ""),
             row.verdict,
-            row.protocol + (f". Published: {row.certainty}" if row.published is not None else ""),
+            row.protocol + _source(row),
         )
         for row in rows
     ]
     head = ("figure", "published", "expected", "measured", "verdict", "protocol")
     return table(head, cells, numbers=(1, 2, 3), style="results")
+
+
+def _source(row: Row) -> str:
+    """Where a published figure comes from."""
+    if row.published is None:
+        return ""
+    certainty = f"{row.certainty[0].upper()}{row.certainty[1:]}"
+    return f". {certainty}" if row.unverified else f". Published: {row.certainty}"
 
 
 def cover_of(paper: Paper, folder: Path, rows: Sequence[Row], pictures: Sequence[tuple[str, str]]) -> Cover:
