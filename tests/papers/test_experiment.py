@@ -233,7 +233,7 @@ def test_the_courses_of_several_runs_are_one_plot() -> None:
     (axes,) = courses(runs, "data").axes
     lines = {line.get_label(): line for line in axes.lines}
     assert list(lines) == list(runs)
-    assert lines["run 3"].get_ydata() == [-31, -32]
-    assert lines["without a density"].get_ydata() == [-3]
+    assert list(lines["run 3"].get_ydata()) == [-31, -32]
+    assert list(lines["without a density"].get_ydata()) == [-3]
     assert len({(line.get_color(), line.get_linestyle()) for line in lines.values()}) == 13
     assert axes.get_title() == "data"
