@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+UNVERIFIED = "published figure not verified"
 PAGE = ROOT / "docs" / "results.md"
 HEAD = """# Results
 
 Figures that `vaekit reproduce` measured, beside the published ones, and comparisons that `benchmarks/` made. This page
 is made from `results/*.json` by `python docs/make_results.py`; the verdict follows from the measured figure and the
-bound that was expected beforehand.
+bound that was expected beforehand. A `quick` budget takes minutes on two cores and is not the published schedule:
+published figures beside it are for orientation. ± is the standard deviation over seeds.
 """
 
 
@@ -23,12 +25,18 @@ def number(value: float | None) -> str:
     """A number as the table shows it."""
     if value is None:
         return "–"
-    return (f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}").replace("-", "−")
+    small = 0 < abs(value) < 0.0005
+    return (f"{value:.1e}" if small else f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}").replace("-", "−")
 
 
 def measured(row: dict[str, Any]) -> str:
     """The measured figure and its spread."""
     return number(row["measured"]) + (f" ± {number(row['spread'])}" if row["spread"] is not None else "")
+
+
+def unverified(row: dict[str, Any]) -> bool:
+    """Whether nobody saw the published figure in its source."""
+    return row["published"] is not None and row["certainty"].startswith(UNVERIFIED)
 
 
 def table(head: list[str], lines: list[list[str]]) -> list[str]:
@@ -45,7 +53,7 @@ def listing(rows: list[dict[str, Any]]) -> list[str]:
             row["system"],
             row["dataset"],
             f"{row['metric']} ({row['unit']})",
-            number(row["published"]),
+            number(row["published"]) + (f" ({UNVERIFIED})" if unverified(row) else ""),
             row["expected"].replace("-", "−") or "–",
             measured(row),
             row["verdict"],
@@ -55,6 +63,8 @@ def listing(rows: list[dict[str, Any]]) -> list[str]:
     notes = []
     for row in rows:
         published = f" Published: {row['certainty']}." if row["published"] is not None else ""
+        if unverified(row):
+            published = f" {row['certainty'][0].upper()}{row['certainty'][1:]}."
         time = f" Training took {row['seconds']:.0f} s." if row["seconds"] else ""
         notes.append(f"- *{row['system']}, {row['metric']}*: {row['protocol']}.{published}{time}")
     return [*table(head, lines), "", again(rows), "", *notes]
@@ -95,9 +105,14 @@ def again(rows: list[dict[str, Any]]) -> str:
 
 
 def section(name: str, rows: list[dict[str, Any]]) -> str:
-    """What one file holds."""
-    shown = comparison if is_comparison(rows) else listing
-    return "\n".join([f"## {name}", "", *shown(rows)]) + "\n"
+    """What one file holds: a table for each budget."""
+    budgets: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        budgets.setdefault(row["budget"], []).append(row)
+    tables = []
+    for own in budgets.values():
+        tables += ["", *(comparison if is_comparison(own) else listing)(own)]
+    return "\n".join([f"## {name}", *tables]) + "\n"
 
 
 def text(folder: Path = ROOT / "results") -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.server
+import io
 import os
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from vaekit import data
@@ -208,6 +210,23 @@ class TestWeb:
     def test_no_more_is_unpacked_than_can_be_right(self, toy: download.Source, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(download, "LARGEST", 10)
         assert download._checked("toy", "images", gzip.compress(CONTENT, mtime=0)) is None
+
+    def test_an_archive_is_known_by_what_is_in_it(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def packed(pack: Callable[..., None], **arrays: np.ndarray) -> bytes:
+            out = io.BytesIO()
+            pack(out, **arrays)
+            return out.getvalue()
+
+        one, other = np.arange(50), np.ones((2, 3), bool)
+        known = download._digest_of_arrays(packed(np.savez, one=one, other=other))
+        assert len(known) == 64
+        assert download._digest_of_arrays(packed(np.savez_compressed, other=other, one=one)) == known
+        assert download._digest_of_arrays(packed(np.savez, one=one + 1, other=other)) != known
+        whole = packed(np.savez, one=one, other=other)
+        assert download._digest_of_arrays(whole[: len(whole) // 2]) == ""
+        assert download._digest_of_arrays(CONTENT) == ""
+        monkeypatch.setattr(download, "LARGEST", 100)
+        assert download._digest_of_arrays(whole) == ""
 
 
 class TestPackage:

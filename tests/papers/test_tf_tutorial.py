@@ -208,9 +208,13 @@ def test_an_interrupted_run_goes_on(
 
 def test_the_list_and_unknown_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce"]) == 0
-    assert capsys.readouterr().out.startswith("tf-tutorial  the classic walk-through")
+    said = capsys.readouterr().out
+    assert "\ntf-tutorial  the classic walk-through" in said
+    assert "variants: aevb-3, aevb-5" in said
     assert main(["reproduce", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["papers"][0]["name"] == "tf-tutorial"
+    listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)["papers"]}
+    assert listed["tf-tutorial"]["variants"] == []
+    assert "k50-2" in listed["iwae"]["variants"]
     assert main(["reproduce", "tutorial"]) == 2
     assert "unknown paper 'tutorial'" in capsys.readouterr().err
     assert main(["reproduce", "tf-tutorial", "--epochs", "0"]) == 2

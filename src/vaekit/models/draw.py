@@ -14,6 +14,7 @@ from torch.distributions import Distribution
 from vaekit.distributions.chain import levels
 from vaekit.distributions.divergence import divergence
 from vaekit.errors import UserError
+from vaekit.models.frozen import frozen_log_prob
 from vaekit.networks.concatenate import side_by_side
 
 Lazy = Tensor | Callable[[], Tensor]
@@ -119,6 +120,10 @@ class Draw(NamedTuple):
         weight = self.log_branch.exp()
         return (weight * torch.where(weight > 0, value, torch.zeros_like(value))).sum(-2)
 
+    def log_expect(self, log_value: Tensor) -> Tensor:
+        """log E over the enumerated branches of exp(log_value), ``(samples, [branches,] batch)``."""
+        return log_value if self.log_branch is None else torch.logsumexp(log_value + self.log_branch, dim=-2)
+
     @property
     def kl(self) -> Tensor:
         """Σ over latents of KL(q‖p), ``(samples, batch)``, in nats."""
@@ -145,8 +150,7 @@ class Draw(NamedTuple):
         Raises:
             UserError: if the posterior has no density.
         """
-        log_w = self.log_w_branches
-        return log_w if self.log_branch is None else torch.logsumexp(log_w, dim=-2)
+        return self.log_expect(self.log_w_given_branch)
 
     @property
     def log_w_branches(self) -> Tensor:
@@ -155,12 +159,22 @@ class Draw(NamedTuple):
         Raises:
             UserError: if the posterior has no density.
         """
+        # A branch that cannot be has weight −∞, whatever its (finite) densities are.
+        log_w = self.log_w_given_branch
+        return log_w if self.log_branch is None else log_w + self.log_branch
+
+    @property
+    def log_w_given_branch(self) -> Tensor:
+        """log importance weight of each branch if it were drawn, ``(samples, [branches,] batch)``, in nats.
+
+        Raises:
+            UserError: if the posterior has no density.
+        """
         self._needs_density("an importance weight")
         log_w = self.log_px
         for latent in self.latents.values():
             log_w = log_w + latent.log_pz - latent.log_qz  # type: ignore[operator]
-        # A branch that cannot be has weight −∞, whatever its (finite) densities are.
-        return log_w if self.log_branch is None else log_w + self.log_branch
+        return log_w
 
     def _needs_density(self, what: str) -> None:
         if not self.has_density:
@@ -172,17 +186,23 @@ class Draw(NamedTuple):
 
 
 def draw_latents(
-    posterior: Distribution, prior: Distribution, samples: int
+    posterior: Distribution, prior: Distribution, samples: int, frozen_q: bool = False
 ) -> tuple[dict[str, Latent], Tensor | float]:
     """Draw every latent from the posterior, reparameterised, and evaluate it under both.
 
     A plain distribution is a chain of one level. Level by level the KL is analytic where torch has a
     formula and the level's prior does not look at what is drawn after it; Monte Carlo elsewhere.
 
+    With ``frozen_q`` no gradient of a density reaches the parameters of q but through the values of the latents:
+    log q(z|x) is evaluated with its parameters held still, and no formula stands for it. Each value is then a node
+    of its own between how it was drawn and what looks at it, so that a hook on it sees the direct dependence of
+    prior, likelihood and log q on this latent, and not what passes through the latents drawn from it.
+
     Args:
         posterior: q(z|x), batch shape ``(batch,)``.
         prior: p(z), batch shape ``()`` or ``(batch,)``.
         samples: number of draws K.
+        frozen_q: hold the parameters of q still in log q(z|x).
 
     Returns:
         The latents in the order of the prior, and the sum of the posteriors' penalties, ``(batch,)``.
@@ -197,24 +217,45 @@ def draw_latents(
             "they must have the same names."
         )
     drawn: dict[str, Tensor] = {}
+    given: dict[str, dict[str, Tensor]] = {}
     q_of: dict[str, Distribution] = {}
     penalty: Tensor | float = 0.0
     for name, conditional in q_levels.items():
-        q_of[name] = conditional(drawn)
+        given[name] = _nodes(drawn) if frozen_q else drawn
+        q_of[name] = conditional(given[name])
         # A level that does not look at the latents before it has no sample axis from them.
         looks_back = len(q_of[name].batch_shape) > len(posterior.batch_shape)
         drawn[name] = q_of[name].rsample(torch.Size() if looks_back else torch.Size([samples]))
         penalty = penalty + getattr(q_of[name], "penalty", 0.0)
 
     order = list(q_levels)
+    values = _nodes(drawn) if frozen_q else drawn
     above: dict[str, Tensor] = {}
     latents: dict[str, Latent] = {}
     for name, conditional in p_levels.items():
-        p, q, z = conditional(above), q_of[name], drawn[name]
-        analytic_holds = all(order.index(parent) < order.index(name) for parent in above)
-        latents[name] = _evaluate(p, q, z, analytic_holds)
-        above[name] = z
+        p, q = conditional(above), q_of[name]
+        if frozen_q:
+            latents[name] = _evaluate_frozen(p, q, values, name, given[name])
+        else:
+            analytic_holds = all(order.index(parent) < order.index(name) for parent in above)
+            latents[name] = _evaluate(p, q, values[name], analytic_holds)
+        above[name] = values[name]
     return latents, penalty
+
+
+def _nodes(values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The same values, each as a node of its own in the graph."""
+    return {name: value.view_as(value) for name, value in values.items()}
+
+
+def _evaluate_frozen(
+    p: Distribution, q: Distribution, values: dict[str, Tensor], name: str, given: dict[str, Tensor]
+) -> Latent:
+    z = values[name]
+    if not getattr(q, "has_density", True):
+        return Latent(z, lambda: p.log_prob(z), None)
+    before = [(values[other], node) for other, node in given.items()]
+    return Latent(z, lambda: p.log_prob(z), lambda: frozen_log_prob(q, z, before))
 
 
 def _evaluate(p: Distribution, q: Distribution, z: Tensor, analytic_holds: bool) -> Latent:
