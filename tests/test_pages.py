@@ -49,7 +49,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("add-a-paper.md", 2),
         ("start.md", 8),
         ("own-data.md", 7),
-        ("how-to-choose.md", 4),
+        ("how-to-choose.md", 5),
         ("numbers.md", 7),
         ("tasks.md", 12),
     ],

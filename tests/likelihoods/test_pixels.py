@@ -117,18 +117,24 @@ def test_one_component_is_the_discretised_logistic() -> None:
     assert_equal(one.log_prob(x), plain.log_prob(x), "one component")
 
 
-def test_channels_without_coefficients_are_the_mixture_of_products() -> None:
+def test_channels_move_with_those_before_them_by_hand() -> None:
     torch.manual_seed(0)
     logits, loc, scale = torch.randn(2, 2, 4).double(), torch.rand(3, 2, 2, 4).double(), torch.rand(3, 2, 2, 4).double()
-    p = vk.distributions.ChannelMixture(logits, loc, scale, torch.zeros(3, 2, 2, 4).double(), 17)
+    coefficients = torch.randn(3, 2, 2, 4).double()
+    p = vk.distributions.ChannelMixture(logits, loc, scale, coefficients, 17)
     x = torch.randint(17, (3, 2, 2)).double() / 16
     by_hand = torch.zeros((), dtype=torch.float64)
     for row in range(2):
         for column in range(2):
-            components = vk.distributions.DiscretizedLogistic(loc[:, row, column], scale[:, row, column], 17)
+            red, green, _ = x[:, row, column]
+            of_green_red, of_blue_red, of_blue_green = coefficients[:, row, column]
+            at = loc[:, row, column].clone()
+            at[1] += of_green_red * (red - 0.5)
+            at[2] += of_blue_red * (red - 0.5) + of_blue_green * (green - 0.5)
+            components = vk.distributions.DiscretizedLogistic(at, scale[:, row, column], 17)
             joint = components.log_prob(x[:, row, column, None]).sum(0).exp()
             by_hand = by_hand + (logits[row, column].softmax(0) * joint).sum().log()
-    assert_equal(p.log_prob(x), by_hand, "Σ_places log Σ_k π_k Π_c P_k(x_c)")
+    assert_equal(p.log_prob(x), by_hand, "Σ_places log Σ_k π_k Π_c P_k(x_c | x_<c)")
 
 
 @pytest.mark.parametrize("scale", [1e-4, 1.0, 1e4])

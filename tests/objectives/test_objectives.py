@@ -62,6 +62,15 @@ def test_laws_on_m2(text: str, label: list[int] | None) -> None:
     check_objective(make(text), case.model, batch)
 
 
+def test_a_classifier_beside_an_objective_with_a_gradient_of_its_own() -> None:
+    case = enumerable.m2()
+    objective = vk.objectives.Classified(vk.objectives.DReG(3))
+    assert not objective.differentiable
+    assert objective.needs_density
+    assert vk.objectives.Classified(ELBO()).differentiable
+    check_objective(objective, case.model, vk.Batch(case.every_x[:4], torch.tensor([0, -1, 2, -1])))
+
+
 def test_laws_of_a_classifier_beside_a_critic() -> None:
     case = enumerable.m2()
     objective = vk.objectives.Classified(vk.objectives.Adversarial(latent_dim=4, hidden=(8,)), alpha=2.0)
@@ -133,7 +142,7 @@ def test_a_posterior_without_density_is_used_or_refused(text: str) -> None:
         batch = vk.Batch(torch.rand(4, *part_cases.SHAPE).round())
     objective = part_cases.make("objective", text)
     values = [player.value for player in objective.players(model).values()]
-    if text in ("elbo", "elbo-stl", "free-bits", "adversarial", *MATCHING):
+    if not objective.needs_density:
         for value in values:
             assert value(model, batch, Step()).objective.isfinite().all()
         return

@@ -30,6 +30,21 @@ def perturbed(model: vk.VAE, size: float = 0.15) -> vk.VAE:
     return model
 
 
+def three_levels() -> vk.VAE:
+    """a → b → c, each with networks of its own; b is drawn given a, and c given both."""
+
+    def level(in_shape: int, condition_dim: int = 0) -> vk.posteriors.Diagonal:
+        network = vk.networks.MLP(in_shape, hidden=(6,), activation="tanh", condition_dim=condition_dim)
+        return vk.posteriors.Diagonal(network, 2)
+
+    with seeded():
+        return vk.VAE(
+            vk.priors.Chain({"a": vk.priors.StandardNormal(2), "b": level(2), "c": level(4)}),
+            vk.posteriors.Chain({"a": level(3), "b": level(3, 2), "c": level(3, 4)}),
+            vk.likelihoods.Gaussian(vk.networks.Concatenate(vk.networks.MLP(6, hidden=(6,))), (3,)),
+        ).double()
+
+
 def cases() -> dict[str, tuple[vk.VAE, Tensor]]:
     one, top_down, bottom_up = linear_gaussian.wrong(), linear_gaussian.hierarchy(), linear_gaussian.hierarchy(True)
     diagonal = linear_gaussian.wrong(diagonal=True)
@@ -38,6 +53,7 @@ def cases() -> dict[str, tuple[vk.VAE, Tensor]]:
         "independent dimensions": (diagonal.model, diagonal.sample(3)),
         "two latents, from the top": (perturbed(top_down.model), top_down.sample(3)),
         "two latents, from the bottom": (perturbed(bottom_up.model), bottom_up.sample(3)),
+        "three latents": (perturbed(three_levels(), 0.5), one.sample(3)),
     }
 
 
@@ -57,7 +73,7 @@ def by_formula(model: vk.VAE, x: Tensor, weigh: Callable[[Tensor], Tensor]) -> t
     drawn = drawn if isinstance(drawn, dict) else {"z": drawn}
     leaves = {name: z.detach().requires_grad_() for name, z in drawn.items()}
     given = leaves if len(leaves) > 1 else leaves["z"]
-    ordered = {name: leaves[name] for name in ("z2", "z1")} if len(leaves) > 1 else given
+    ordered = {name: leaves[name] for name in model.prior.levels} if len(leaves) > 1 else given
     log_w = model.likelihood(ordered).log_prob(x) + model.prior().log_prob(given) - still(x).log_prob(given)
     v = log_w.softmax(0).detach()
     towards = torch.autograd.grad(log_w.sum(), list(leaves.values()), retain_graph=True)

@@ -54,7 +54,7 @@ class LogisticMixture(nn.Module):
         self.place_dims = len(places)
         self.event_dims = len(shape)
         self.levels = checked_levels(levels)
-        self.num_components = num_components
+        self.num_components = self.width = num_components  # numbers for each of an example's
         self.minimum_scale = checked_minimum(minimum_scale)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Distribution:

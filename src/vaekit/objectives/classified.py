@@ -28,6 +28,14 @@ class Classified(Objective):
     objective: Objective
     alpha: float = 1.0
 
+    @property
+    def differentiable(self) -> bool:  # type: ignore[override]
+        return self.objective.differentiable
+
+    @property
+    def needs_density(self) -> bool:  # type: ignore[override]
+        return self.objective.needs_density
+
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         value = self.objective(model, batch, step)
         if batch.label is None:

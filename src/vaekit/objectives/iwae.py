@@ -27,6 +27,7 @@ class IWAE(Objective):
     """
 
     samples: int = 5
+    needs_density = True
 
     def __post_init__(self) -> None:
         at_least("samples", self.samples, 1)

@@ -27,6 +27,7 @@ class MIWAE(Objective):
 
     groups: int = 8
     samples: int = 8
+    needs_density = True
 
     def __post_init__(self) -> None:
         at_least("groups", self.groups, 1)
@@ -49,6 +50,7 @@ class CIWAE(Objective):
 
     beta: float | Schedule = 0.5
     samples: int = 5
+    needs_density = True
 
     def __post_init__(self) -> None:
         at_least("beta", self.beta, 0)
@@ -78,6 +80,7 @@ class PIWAE(Objective):
 
     groups: int = 8
     samples: int = 8
+    needs_density = True
 
     def __post_init__(self) -> None:
         at_least("groups", self.groups, 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -49,9 +49,11 @@ class Objective:
     Attributes:
         differentiable: whether its gradient is the derivative of its value for the same noise; not so where another
             estimate of the gradient of its expectation stands in (DReG).
+        needs_density: whether it refuses a posterior without density.
     """
 
-    differentiable = True
+    differentiable: ClassVar[bool] = True
+    needs_density: ClassVar[bool] = False
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         """The value of each example.

@@ -66,6 +66,7 @@ class StickingTheLandingIWAE(Objective):
     """
 
     samples: int = 5
+    needs_density = True
     differentiable = False
 
     def __post_init__(self) -> None:
@@ -89,6 +90,7 @@ class DReG(Objective):
     """
 
     samples: int = 5
+    needs_density = True
     differentiable = False
 
     def __post_init__(self) -> None:

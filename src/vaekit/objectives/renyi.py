@@ -29,6 +29,7 @@ class Renyi(Objective):
 
     alpha: float = 0.5
     samples: int = 5
+    needs_density = True
 
     def __post_init__(self) -> None:
         if not math.isfinite(self.alpha):
@@ -60,6 +61,7 @@ class VRMax(Objective):
     """
 
     samples: int = 5
+    needs_density = True
 
     def __post_init__(self) -> None:
         at_least("samples", self.samples, 1)

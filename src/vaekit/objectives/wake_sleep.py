@@ -31,6 +31,7 @@ class WakeSleep(Objective):
     """
 
     samples: int = 1
+    needs_density = True
 
     def __post_init__(self) -> None:
         at_least("samples", self.samples, 1)
@@ -66,6 +67,7 @@ class ReweightedWakeSleep(Objective):
     """
 
     samples: int = 5
+    needs_density = True
     differentiable = False  # weights and draws are held still
 
     def __post_init__(self) -> None:
