@@ -87,7 +87,7 @@ def test_bad_arguments() -> None:
 
 def distributions(size: int = 4) -> st.SearchStrategy[torch.Tensor]:
     weights = st.lists(st.floats(0.01, 1.0), min_size=size, max_size=size)
-    return weights.map(lambda w: torch.tensor(w).double() / sum(w))
+    return weights.map(lambda w: torch.tensor(w).double() / torch.tensor(w).double().sum())
 
 
 @given(distributions(), distributions())

@@ -80,14 +80,15 @@ class SparseCoding:
         prior = count * self.active.log() + (self.num_causes - count) * torch.log1p(-self.active)
         return noise.unsqueeze(-1) + there.gain + prior, there, chosen
 
-    def fit(self, x: Tensor, steps: int = 100, hottest: float = 1.0, seed: int = 0) -> SparseCoding:
+    def fit(self, x: Tensor, steps: int = 100, hottest: float = 1.0, restarts: int = 1, seed: int = 0) -> SparseCoding:
         """EM; ``course`` keeps the mean of log Σ_sets p(x, set) before each step.
 
         Args:
             x: ``(rows, …)``.
             steps: of EM.
-            hottest: temperature of the first step, which falls to 1 over half of them: above 1 fewer runs end with
-                a cause missing. At 1 the likelihood never falls.
+            hottest: temperature of the first step, which falls to 1 over half of them. At 1 the likelihood never falls.
+            restarts: how many starts are tried; the one of the best likelihood is kept. EM ends where it can: often
+                with two columns for one cause and none for another.
             seed: of the first W.
 
         Raises:
@@ -96,17 +97,26 @@ class SparseCoding:
         x = x.flatten(1).double()
         if x.dim() != 2 or len(x) < 2 or not bool(x.isfinite().all()):
             raise ValueError("at least two rows of finite numbers are needed")
+        if restarts < 1 or hottest < 1:
+            raise ValueError(f"restarts and hottest must be at least 1, got {restarts} and {hottest}")
         generator = torch.Generator().manual_seed(seed)
+        tried = [self._run(x, steps, hottest, generator) for _ in range(restarts)]
+        self.course, self.weight, self.variance, self.active = max(tried, key=lambda run: run[0][-1:])
+        return self
+
+    def _run(
+        self, x: Tensor, steps: int, hottest: float, generator: torch.Generator
+    ) -> tuple[list[float], Tensor, Tensor, Tensor]:
+        """EM from one start: its course, W, σ² and π."""
         start = torch.randn(x.shape[1], self.num_causes, dtype=x.dtype, generator=generator)
         self.variance = x.var(0, correction=0).mean().clamp_min(1e-12)
         self.active = torch.tensor(min(0.5, 2 / self.num_causes), dtype=x.dtype)
         self.weight = x.mean(0).unsqueeze(-1) + start * self.variance.sqrt()
         self.course = []
         for step in range(steps):
-            # Warm at first: sets share a row more evenly, and no cause is settled on by the luck of the start.
-            temperature = max(1.0, hottest + (1 - hottest) * step / max(1, steps // 2))
-            self._step(x, temperature, generator)
-        return self
+            # Warm at first: sets share a row more evenly, and fewer causes are settled on by the luck of the start.
+            self._step(x, max(1.0, hottest + (1 - hottest) * step / max(1, steps // 2)))
+        return self.course, self.weight, self.variance, self.active
 
     def given(self, weight: Tensor, noise: float, active: float) -> SparseCoding:
         """With parameters that are known instead of fitted: W, σ, π."""
@@ -115,7 +125,7 @@ class SparseCoding:
         self.active = torch.tensor(active, dtype=torch.float64)
         return self
 
-    def _step(self, x: Tensor, temperature: float, generator: torch.Generator) -> None:
+    def _step(self, x: Tensor, temperature: float) -> None:
         causes = self.num_causes
         cross, second = x.new_zeros(x.shape[1], causes), x.new_zeros(causes * causes)
         count = bound = x.new_zeros(())
@@ -136,9 +146,6 @@ class SparseCoding:
         residual = x.square().sum() - 2 * (self.weight * cross).sum() + ((self.weight @ square) * self.weight).sum()
         self.variance = (residual / x.numel()).clamp_min(1e-12)
         self.active = (count / (len(x) * causes)).clamp(1e-6, 1 - 1e-6)
-        if temperature > 1:
-            shake = torch.randn(self.weight.shape, dtype=x.dtype, generator=generator)
-            self.weight = self.weight + 0.02 * self.variance.sqrt() * shake
 
     @property
     def _rows_at_once(self) -> int:

@@ -30,14 +30,18 @@ from vaekit.training.files import write_json
 from vaekit.training.progress import say
 from vaekit.training.run import read_config
 
-EPOCHS = 30
+EPOCHS = 40
 LINEAR_DIM = 10
 # Mean log-likelihood of the 50,000 training images, grey levels from 0 to 1, computed once with other code.
 CALIBRATION = {2: 11.64, 10: 181.80, 20: 299.38, 50: 507.56}
 RUNS = 10
-ROWS = 1000
+RESTARTS = 5
+ROWS = 500
 IMAGES = "MNIST, 50,000 training images, grey levels 0 to 1 as real numbers"
-BARS = f"{ROWS} images of 5 × 5, 10 bars of height 10, each with probability 0.2, noise σ = 2; seeds 0 to {RUNS - 1}"
+BARS = (
+    f"{ROWS} images of 5 × 5, 10 bars of height 10, each with probability 0.2, noise σ = 2; "
+    f"{RESTARTS} starts a run, the best likelihood of them; seeds 0 to {RUNS - 1}"
+)
 
 
 def images() -> Dataset:
@@ -77,7 +81,7 @@ def linear_vae(request: Request, given: Dataset, epochs: int, start: Tensor) -> 
         given,
         epochs=epochs,
         learning_rate=Cosine(1e-2),
-        settings=Settings(batch_size=500, seed=request.seed, keep_best=False),
+        settings=Settings(batch_size=250, seed=request.seed, keep_best=False),
         out=request.folder / "linear-vae",
         resume=request.resume,
     )
@@ -99,7 +103,7 @@ def bars_found(causes: Any, **options: int) -> tuple[int, float]:
     for seed in range(RUNS):
         truth = SparseCoding(10, causes).given(10.0 * bars(), noise=2.0, active=0.2)
         x = truth.sample(ROWS, seed=100 + seed)
-        fitted = SparseCoding(10, causes, **options).fit(x, steps=100, hottest=10.0, seed=seed)
+        fitted = SparseCoding(10, causes, **options).fit(x, steps=60, hottest=2.0, restarts=RESTARTS, seed=seed)
         complete += found(fitted.weight, bars()) == 10
         there = SparseCoding(10, causes, **options).given(10.0 * bars(), noise=2.0, active=0.2)
         right, mine = (model.score(x).mean().item() for model in (there, fitted))
@@ -122,7 +126,7 @@ def regression() -> tuple[float, float]:
 
 
 def planned_epochs(request: Request) -> int:
-    """What is asked for; of a run that is resumed what it was started with; else thirty."""
+    """What is asked for; of a run that is resumed what it was started with; else forty."""
     if request.epochs is not None:
         return request.epochs
     started = request.folder / "linear-vae"
@@ -195,7 +199,7 @@ def reproduce(request: Request) -> Reproduction:
     run = linear_vae(request, given, epochs, x.mean(0))
     mean_log_p = torch.cat([decoder_of(run.model).log_prob(some.double()) for some in x.split(10_000)]).mean().item()
     gap = closed[LINEAR_DIM].course[0] - mean_log_p
-    protocol = f"{IMAGES}; q = {LINEAR_DIM}, Adam, cosine from 0.01, batch 500, {epochs} epochs; p(x) in closed form"
+    protocol = f"{IMAGES}; q = {LINEAR_DIM}, Adam, cosine from 0.01, batch 250, {epochs} epochs; p(x) in closed form"
     seconds = run.best["seconds"]
     expected = "≤ 0.1" if of_plan else ""
     rows.append(
@@ -214,7 +218,6 @@ def reproduce(request: Request) -> Reproduction:
     for name, causes, options in (
         ("binary sparse coding", Binary(), {}),
         ("binary sparse coding, truncated", Binary(), {"candidates": 6, "most_active": 4}),
-        ("spike and slab", Slab(), {}),
         ("spike and slab, truncated", Slab(), {"candidates": 6, "most_active": 4}),
     ):
         complete, off = bars_found(causes, **options)
