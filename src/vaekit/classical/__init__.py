@@ -6,7 +6,7 @@ enough to be exact, so that they also serve as truths for others to be held agai
 
 from vaekit.classical.causes import Binary, Slab
 from vaekit.classical.factor_analysis import FactorAnalysis
-from vaekit.classical.factors import Factors
+from vaekit.classical.factors import Factors, Moments, moments_of
 from vaekit.classical.information import cross_entropy, entropy, kl_divergence, self_information
 from vaekit.classical.pca import ProbabilisticPCA
 from vaekit.classical.regression import LeastSquares, Ridge
@@ -17,6 +17,7 @@ __all__ = [
     "FactorAnalysis",
     "Factors",
     "LeastSquares",
+    "Moments",
     "ProbabilisticPCA",
     "Ridge",
     "Slab",
@@ -24,5 +25,6 @@ __all__ = [
     "cross_entropy",
     "entropy",
     "kl_divergence",
+    "moments_of",
     "self_information",
 ]

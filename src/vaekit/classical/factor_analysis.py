@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from vaekit.classical.factors import Factors, check_rows, moments_of
+from vaekit.classical.factors import Factors, Moments, check_latents, moments_of
 from vaekit.classical.pca import ProbabilisticPCA
 
 
@@ -34,17 +34,17 @@ class FactorAnalysis:
         self.minimum_noise = minimum_noise
         self.course: list[float] = []
 
-    def fit(self, x: Tensor, steps: int = 1000, tolerance: float = 1e-10) -> FactorAnalysis:
+    def fit(self, x: Tensor | Moments, steps: int = 1000, tolerance: float = 1e-10) -> FactorAnalysis:
         """With β = Wᵀ(WWᵀ + Ψ)⁻¹: W = Sβᵀ(I − βW + βSβᵀ)⁻¹, Ψ = diag(S − WβS).
 
         Args:
-            x: ``(rows, …)``.
+            x: ``(rows, …)``, or their moments.
             steps: at most so many.
             tolerance: stop when a step raises the log-likelihood by less than so small a part of it.
         """
-        check_rows(x, self.latent_dim)
         mean, covariance = moments_of(x)
-        _, loading, noise = ProbabilisticPCA(self.latent_dim).fit(x).factors
+        check_latents(self.latent_dim, len(mean))
+        _, loading, noise = ProbabilisticPCA(self.latent_dim).fit(Moments(mean, covariance)).factors
         identity = torch.eye(self.latent_dim, dtype=mean.dtype)
         self.course = []
         for _ in range(steps):

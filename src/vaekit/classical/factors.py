@@ -65,8 +65,30 @@ class Factors(NamedTuple):
         return 2 * lower.diagonal().log().sum() + self.noise.log().sum()
 
 
-def moments_of(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and covariance (divided by the number of rows) of rows ``(rows, data)``, in float64."""
+class Moments(NamedTuple):
+    """All that a Gaussian needs to know of rows: computed once, they fit many models.
+
+    Attributes:
+        mean: ``(data,)``.
+        covariance: divided by the number of rows, ``(data, data)``.
+    """
+
+    mean: Tensor
+    covariance: Tensor
+
+
+def moments_of(x: Tensor | Moments) -> Moments:
+    """Mean and covariance of rows ``(rows, …)``, in float64.
+
+    Raises:
+        ValueError: if there are fewer than two rows, or values that are not finite.
+    """
+    if isinstance(x, Moments):
+        return x
+    if x.dim() < 2 or len(x) < 2:
+        raise ValueError(f"at least two rows of data are needed, got the shape {tuple(x.shape)}")
+    if not bool(x.isfinite().all()):
+        raise ValueError("the data have values that are not finite")
     x = x.flatten(1).double()
     mean = x.mean(0)
     # In parts, so that centred rows are not all kept.
@@ -74,18 +96,13 @@ def moments_of(x: Tensor) -> tuple[Tensor, Tensor]:
     for some in x.split(10_000):
         centred = some - mean
         covariance += centred.T @ centred
-    return mean, covariance / len(x)
+    return Moments(mean, covariance / len(x))
 
 
-def check_rows(x: Tensor, latent_dim: int) -> None:
+def check_latents(latent_dim: int, dims: int) -> None:
     """
     Raises:
-        ValueError: if there are fewer than two rows, values that are not finite, or too many latents.
+        ValueError: if there are none, or as many as values.
     """
-    if x.dim() < 2 or len(x) < 2:
-        raise ValueError(f"at least two rows of data are needed, got the shape {tuple(x.shape)}")
-    if not bool(x.isfinite().all()):
-        raise ValueError("the data have values that are not finite")
-    dims = x[0].numel()
     if not 1 <= latent_dim < dims:
         raise ValueError(f"latent_dim must be from 1 to {dims - 1} for rows of {dims} values, got {latent_dim}")

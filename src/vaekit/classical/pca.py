@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from vaekit.classical.factors import Factors, check_rows, moments_of
+from vaekit.classical.factors import Factors, Moments, check_latents, moments_of
 
 
 class ProbabilisticPCA:
@@ -28,17 +28,17 @@ class ProbabilisticPCA:
         self.latent_dim = latent_dim
         self.course: list[float] = []
 
-    def fit(self, x: Tensor) -> ProbabilisticPCA:
+    def fit(self, x: Tensor | Moments) -> ProbabilisticPCA:
         """W = U_q (Λ_q − σ²I)^½ of the eigenvectors of the covariance, σ² the mean of the other eigenvalues.
 
         Args:
-            x: ``(rows, …)``.
+            x: ``(rows, …)``, or their moments.
 
         Raises:
             ValueError: if the data are too few, not finite, or in no more than ``latent_dim`` dimensions.
         """
-        check_rows(x, self.latent_dim)
         mean, covariance = moments_of(x)
+        check_latents(self.latent_dim, len(mean))
         values, vectors = torch.linalg.eigh(covariance)
         values, vectors = values.flip(0), vectors.flip(1)
         variance = values[self.latent_dim :].mean()
@@ -49,17 +49,19 @@ class ProbabilisticPCA:
         self.course = [self.factors.mean_log_prob(covariance).item()]
         return self
 
-    def fit_em(self, x: Tensor, steps: int = 10_000, tolerance: float = 1e-12, seed: int = 0) -> ProbabilisticPCA:
+    def fit_em(
+        self, x: Tensor | Moments, steps: int = 10_000, tolerance: float = 1e-12, seed: int = 0
+    ) -> ProbabilisticPCA:
         """By EM with ⟨z⟩ = M⁻¹Wᵀ(x − μ), M = WᵀW + σ²I; ``course`` keeps the mean log-likelihood before each step.
 
         Args:
-            x: ``(rows, …)``.
+            x: ``(rows, …)``, or their moments.
             steps: at most so many.
             tolerance: stop when a step raises the log-likelihood by less than so small a part of it.
             seed: of the first W.
         """
-        check_rows(x, self.latent_dim)
         mean, covariance = moments_of(x)
+        check_latents(self.latent_dim, len(mean))
         dims, identity = len(mean), torch.eye(self.latent_dim, dtype=mean.dtype)
         generator = torch.Generator().manual_seed(seed)
         variance = covariance.diagonal().mean()
