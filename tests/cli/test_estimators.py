@@ -127,3 +127,11 @@ def test_real_numbers_under_a_discrete_likelihood(vaekit: Command, tmp_path: Pat
     )
     assert "the likelihood 'bernoulli' does not fit the data: it is for 0 and 1" in message
     assert "gaussian" in hint
+
+
+@pytest.mark.parametrize("wrong", [{"samples": 0}, {"samples": -3}, {"limit": 0}])
+def test_no_samples_and_no_rows_in_python(wrong: dict[str, int], runs: dict[str, Path]) -> None:
+    import vaekit as vk
+
+    with pytest.raises(vk.UserError, match="must be a whole number from 1"):
+        vk.load(runs["vae"]).evaluate(**wrong)
