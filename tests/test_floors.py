@@ -16,7 +16,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "vaekit"
 FLOORS = [
     {"errors", "config", "bibliography", "schedules", "cache", "_version"},
     {"kernels"},
-    {"distributions", "data", "networks"},
+    {"distributions", "data", "networks", "classical"},
     {"likelihoods", "posteriors", "priors"},
     {"models"},
     {"objectives"},

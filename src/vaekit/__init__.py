@@ -12,6 +12,7 @@ from vaekit._version import __version__
 
 if TYPE_CHECKING:
     from vaekit import (
+        classical,
         config,
         data,
         distributions,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from vaekit.training import Run, fit, load
 
 _MODULES = [
+    "classical",
     "config",
     "data",
     "distributions",
@@ -70,6 +72,7 @@ __all__ = [
     "Run",
     "UserError",
     "__version__",
+    "classical",
     "config",
     "data",
     "distributions",

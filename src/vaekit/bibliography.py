@@ -394,7 +394,7 @@ ENTRIES: dict[str, Entry] = {
     "Theis et al. 2016": _talk(
         "theis2016note",
         "A Note on the Evaluation of Generative Models",
-        'Theis, Lucas and van den Oord, A{\\"a}ron and Bethge, Matthias',
+        r"Theis, Lucas and van den Oord, A{\"a}ron and Bethge, Matthias",
         _ICLR,
         2016,
         "1511.01844",

@@ -16,7 +16,7 @@ from vaekit.testing import enumerable, linear_gaussian, seeded
 from vaekit.testing.statistics import assert_equal, assert_mean, assert_mean_at_most, assert_same, assert_within
 
 FEW = Path(temperatures=10, chains=8, leapfrog=5)
-MANY = Path(temperatures=300, chains=8, leapfrog=5)
+MANY = Path(temperatures=150, chains=32, leapfrog=5)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)

@@ -1,6 +1,18 @@
 """Papers whose experiments are run again: each is a function from a request to rows of a results table."""
 
-from vaekit.papers import aevb, covariance, iwae, tf_tutorial
+from vaekit.papers import aevb, classical, covariance, iwae, tf_tutorial
 from vaekit.papers.paper import Paper, Reproduction, Request, Row, find, papers
 
-__all__ = ["Paper", "Reproduction", "Request", "Row", "aevb", "covariance", "find", "iwae", "papers", "tf_tutorial"]
+__all__ = [
+    "Paper",
+    "Reproduction",
+    "Request",
+    "Row",
+    "aevb",
+    "classical",
+    "covariance",
+    "find",
+    "iwae",
+    "papers",
+    "tf_tutorial",
+]
