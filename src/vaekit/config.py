@@ -264,6 +264,8 @@ SURROUNDINGS = frozenset(
         "num_classes",
         "num_codes",
         "code_dim",
+        "low",
+        "high",
     ]
 )
 _SIMPLE: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+from torch.distributions import Independent, Normal
 
 from vaekit.config import part
+from vaekit.distributions.mixture import Mixture
 from vaekit.networks.positive import positive
 
 
@@ -31,14 +32,11 @@ class MixtureOfGaussians(nn.Module):
         super().__init__()
         if num_components < 1:
             raise ValueError(f"num_components must be at least 1, got {num_components}")
+        self.elements_per_draw = num_components
         self.logits = nn.Parameter(torch.zeros(num_components))
         self.loc = nn.Parameter(spread * torch.randn(num_components, latent_dim))
         self.raw_scale = nn.Parameter(torch.zeros(num_components, latent_dim))
 
-    def forward(self, condition: Tensor | None = None) -> MixtureSameFamily:
+    def forward(self, condition: Tensor | None = None) -> Mixture:
         components = Normal(self.loc, positive(self.raw_scale, minimum=1e-4), validate_args=False)
-        return MixtureSameFamily(
-            Categorical(logits=self.logits, validate_args=False),
-            Independent(components, 1, validate_args=False),
-            validate_args=False,
-        )
+        return Mixture(self.logits, Independent(components, 1, validate_args=False))
