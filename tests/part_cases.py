@@ -72,6 +72,7 @@ def make(slot: str, name: str, condition_dim: int = 0, **options: Any) -> Any:
             "condition_dim": condition_dim,
             "num_codes": CODES,
             "code_dim": 2,
+            "num_points": 20,
             "network": network(condition_dim),
         }
         if slot == "prior":

@@ -39,6 +39,13 @@ class Mixture(Distribution):
         return self.components.batch_shape[-1]
 
     def log_prob(self, value: Tensor) -> Tensor:
+        if value.dim() == 1 + len(self._batch_shape):
+            return self._log_prob(value)
+        # As many values at a time as make a tensor of values and components that is not too large.
+        each = value[0, ..., 0].numel() * self.num_components
+        return torch.cat([self._log_prob(some) for some in value.split(max(1, PIECE // max(1, each)))])
+
+    def _log_prob(self, value: Tensor) -> Tensor:
         return _logsumexp(self.log_weights + log_prob_each(self.components, value))
 
     @property
