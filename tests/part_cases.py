@@ -120,6 +120,7 @@ BY_HAND: dict[str, Callable[[], Any]] = {
     "network/convolutional-decoder": lambda: vk.networks.ConvolutionalDecoder(4, (2, 5, 7), (3, 4)),
     "network/tutorial-encoder": lambda: vk.networks.TutorialEncoder((2, 7, 9)),
     "network/tutorial-decoder": lambda: vk.networks.TutorialDecoder(4, (1, 4, 8)),
+    "objective/log-prior": lambda: vk.objectives.LogPrior(),
     "objective/classified": lambda: vk.objectives.Classified(vk.objectives.ELBO(), alpha=2.0),
 }
 

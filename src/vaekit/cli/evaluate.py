@@ -88,6 +88,11 @@ def text(figures: dict[str, Any]) -> str:
         line("active units", str(figures["active_units"]), "latents whose mean varies over the data by more than 0.01")
     if figures["accuracy"] is not None:
         line("accuracy", f"{figures['accuracy']:.4f}", "of the model's own classifier")
+    if figures["prior_is_bound"]:
+        lines.append(
+            "  log p(z) of this prior is a bound, estimated from draws: the KL is an upper bound on the KL and the elbo "
+            "lower\n  than that of the prior itself; the nll is an upper bound as ever"
+        )
     if figures["log_scale"]:
         shift = figures["log_scale"]
         lines.append(

@@ -5,6 +5,7 @@ from vaekit.objectives.classified import Classified
 from vaekit.objectives.elbo import ELBO
 from vaekit.objectives.free_bits import FreeBits
 from vaekit.objectives.iwae import IWAE
+from vaekit.objectives.log_prior import LogPrior
 from vaekit.objectives.objective import Objective, Player, Value
 
-__all__ = ["ELBO", "IWAE", "Adversarial", "Classified", "FreeBits", "Objective", "Player", "Value"]
+__all__ = ["ELBO", "IWAE", "Adversarial", "Classified", "FreeBits", "LogPrior", "Objective", "Player", "Value"]
