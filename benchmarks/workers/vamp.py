@@ -1,4 +1,7 @@
-"""Training steps of the VAE of Tomczak & Welling 2018 (two gated layers of 300, 40 latents); the prior is the argument."""
+"""Training steps of the VAE of Tomczak & Welling 2018, two gated layers of 300 and 40 latents.
+
+The prior is the argument.
+"""
 
 from __future__ import annotations
 

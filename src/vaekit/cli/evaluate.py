@@ -90,8 +90,8 @@ def text(figures: dict[str, Any]) -> str:
         line("accuracy", f"{figures['accuracy']:.4f}", "of the model's own classifier")
     if figures["prior_is_bound"]:
         lines.append(
-            "  log p(z) of this prior is a bound, estimated from draws: the KL is an upper bound on the KL and the elbo "
-            "lower\n  than that of the prior itself; the nll is an upper bound as ever"
+            "  log p(z) of this prior is a bound, estimated from draws: the KL is an upper bound on the KL, and the\n"
+            "  elbo is lower than that of the prior itself; the nll is an upper bound as ever"
         )
     if figures["log_scale"]:
         shift = figures["log_scale"]

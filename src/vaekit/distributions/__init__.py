@@ -2,8 +2,8 @@
 
 from vaekit.distributions.autoregressive import Autoregressive
 from vaekit.distributions.chain import Chain, levels
-from vaekit.distributions.chosen import Chosen
 from vaekit.distributions.cholesky_normal import CholeskyNormal
+from vaekit.distributions.chosen import Chosen
 from vaekit.distributions.discretized_logistic import DiscretizedLogistic
 from vaekit.distributions.divergence import divergence
 from vaekit.distributions.each import log_prob_each, register_each

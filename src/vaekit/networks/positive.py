@@ -29,7 +29,7 @@ def positive(raw: Tensor, minimum: float = 1e-6) -> Tensor:
 
 
 def raw_of(value: Tensor, minimum: float = 1e-6) -> Tensor:
-    """The number that :func:`positive` maps to ``value``; to the nearest it can, where that is not above the minimum."""
+    """The number that :func:`positive` maps to ``value``, or as near to it as the minimum allows."""
     above = (value - minimum).clamp_min(1e-12)
     # softplus⁻¹(a) = a + log(1 − e^−a)
     return above + torch.log(-torch.expm1(-above)) - math.log(math.expm1(1 - minimum))

@@ -1,10 +1,12 @@
-"""The likelihood of a model's own latents under its prior: by which a prior is fitted to a model that stays as it is."""
+"""The likelihood of a model's own latents under its prior: by which a prior is fitted to a model that rests."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+import torch
 
 from vaekit.config import part
 from vaekit.data.batch import Batch
@@ -23,7 +25,8 @@ class LogPrior(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch)
-        log_pz = sum(draw.expect(latent.log_pz).mean(0) for latent in draw.latents.values())
+        levels = torch.broadcast_tensors(*(latent.log_pz for latent in draw.latents.values()))
+        log_pz = draw.expect(torch.stack(levels).sum(0)).mean(0)
         return Value(log_pz, {"log_pz": log_pz})
 
     def watch(self, figures: Mapping[str, float], last: Step) -> float | None:

@@ -13,7 +13,7 @@ from vaekit.networks.positive import positive
 from vaekit.priors.flow import zuko
 
 
-@part("prior/autoregressive", paper="Uria et al. 2013, equations 1 and 9; masks: Germain et al. 2015")
+@part("prior/autoregressive", paper="Uria et al. 2013; masks: Germain et al. 2015")
 class Autoregressive(nn.Module):
     """p(z) = Π_d p(z_d|z_<d), each a mixture of Gaussians, all from one masked network.
 

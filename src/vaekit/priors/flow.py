@@ -15,7 +15,7 @@ KINDS = {"nsf": "NSF", "maf": "MAF"}
 
 @part("prior/flow", paper="nsf: Durkan et al. 2019; maf: Papamakarios et al. 2017")
 class Flow(nn.Module):
-    """p(z) = N(f(z); 0, I) |det ∂f/∂z| with an autoregressive f: exact density; a draw takes latent_dim passes for each f.
+    """p(z) = N(f(z); 0, I) |det ∂f/∂z| with autoregressive maps: an exact density, and draws one dimension at a time.
 
     Args:
         latent_dim: length of z.
@@ -58,7 +58,7 @@ MOST_NUMBERS = 23  # that one dimension needs of a network: a spline of eight bi
 
 
 def zuko() -> Any:
-    """The library, loaded when it is first needed; it switches torch's checks of arguments off, and they stay as they were.
+    """The library, loaded when it is first needed. It switches torch's checks of arguments off; they stay as they were.
 
     >>> from torch.distributions import Distribution
     >>> before = Distribution._validate_args
@@ -70,7 +70,7 @@ def zuko() -> Any:
         import zuko as library
         import zuko.distributions
         import zuko.flows
-        import zuko.nn  # noqa: F401
+        import zuko.nn
     finally:
         Distribution.set_default_validate_args(before)
     return library

@@ -12,7 +12,7 @@ from vaekit.networks.mlp import MLP
 from vaekit.networks.positive import checked_minimum, positive
 
 
-@part("prior/two-stage", paper="Dai & Wipf 2019, section 4")
+@part("prior/two-stage", paper="Dai & Wipf 2019")
 class TwoStage(nn.Module):
     """p(z) = ∫ N(u; 0, I) N(z; μ(u), diag γ²) du, a VAE with q(u|z) of its own.
 

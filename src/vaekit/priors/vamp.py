@@ -18,7 +18,7 @@ STARTS = ("data", "random")
 WEIGHTS = ("uniform", "learned")
 
 
-@part("prior/vamp", paper="Tomczak & Welling 2018, equation 9")
+@part("prior/vamp", paper="Tomczak & Welling 2018, section 3")
 class Vamp(nn.Module):
     """p(z) = Σ_k π_k q(z|u_k): a mixture of the posterior's own answers to learned pseudo-inputs u_k.
 
@@ -70,15 +70,14 @@ class Vamp(nn.Module):
             raise unknown("kind of weights", weights, WEIGHTS)
         if not posterior.has_density:
             raise ValueError("it is a mixture of posteriors, and a posterior without a density (a point) makes none")
-        bounded = low is not None and high is not None
-        mean = mean if mean is not None else (low + high) / 2 if bounded else 0.0
-        sd = sd if sd is not None else (high - low) / 4 if bounded else 1.0
-        if sd < 0:
+        if sd is not None and sd < 0:
             raise ValueError(f"sd must not be negative, got {sd}")
+        middle, quarter = (0.0, 1.0) if low is None or high is None else ((low + high) / 2, (high - low) / 4)
         self.posterior = posterior
         self.start = start
         self.low, self.high = low, high
         self.elements_per_draw = num_components
+        mean, sd = (middle if mean is None else mean), (quarter if sd is None else sd)
         inputs = mean + sd * torch.randn(num_components, *shape)
         self.inputs = nn.Parameter(inputs, requires_grad=learned)
         self.logits = nn.Parameter(torch.zeros(num_components), requires_grad=weights == "learned")

@@ -71,7 +71,9 @@ def fit_prior(
     if data.condition_dim == 0 and (classes := old.config["data"].get("condition_dim", 0)):
         data = data.conditioned(classes)
     if getattr(model, "num_branches", 1) > 1:
-        raise UserError(f"the model of {old.folder} sums over a label and has no encodings that a prior could be fitted to.")
+        raise UserError(
+            f"the model of {old.folder} sums over a label and has no encodings that a prior could be fitted to."
+        )
     torch.manual_seed(seed)
     made = _replace_prior(model, prior, data, old.folder)
     name = parse(prior)[0]

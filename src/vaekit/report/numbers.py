@@ -66,8 +66,8 @@ def protocol(material: Material) -> str:
     )
     if figures["prior_is_bound"]:
         words += (
-            " log p(z) of this prior is itself a bound, estimated from draws: the KL given is an upper bound on the KL, "
-            "and the ELBO lower than that of the prior itself."
+            " log p(z) of this prior is itself a bound, estimated from draws: the KL given is an upper bound on the "
+            "KL, and the ELBO lower than that of the prior itself."
         )
     mask = material.rows.mask
     if mask is not None:
