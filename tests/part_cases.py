@@ -72,6 +72,7 @@ def make(slot: str, name: str, condition_dim: int = 0, **options: Any) -> Any:
             "condition_dim": condition_dim,
             "num_codes": CODES,
             "code_dim": 2,
+            "num_points": 20,
             "network": network(condition_dim),
         }
         if slot == "prior":
@@ -121,6 +122,7 @@ BY_HAND: dict[str, Callable[[], Any]] = {
     "network/convolutional-decoder": lambda: vk.networks.ConvolutionalDecoder(4, (2, 5, 7), (3, 4)),
     "network/tutorial-encoder": lambda: vk.networks.TutorialEncoder((2, 7, 9)),
     "network/tutorial-decoder": lambda: vk.networks.TutorialDecoder(4, (1, 4, 8)),
+    "objective/log-prior": lambda: vk.objectives.LogPrior(),
     "objective/classified": lambda: vk.objectives.Classified(vk.objectives.ELBO(), alpha=2.0),
 }
 

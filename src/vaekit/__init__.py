@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from vaekit.config import part
     from vaekit.errors import UserError
     from vaekit.models import M2, VAE, Batch
+    from vaekit.recipes.fit_prior import fit_prior
     from vaekit.training import Run, fit, load
 
 _MODULES = [
@@ -62,6 +63,7 @@ _NAMES = {
     "VAE": "vaekit.models",
     "Run": "vaekit.training",
     "fit": "vaekit.training",
+    "fit_prior": "vaekit.recipes.fit_prior",
     "load": "vaekit.training",
 }
 
@@ -78,6 +80,7 @@ __all__ = [
     "distributions",
     "evaluation",
     "fit",
+    "fit_prior",
     "likelihoods",
     "load",
     "models",

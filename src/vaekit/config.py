@@ -76,6 +76,18 @@ def is_part(value: object) -> bool:
     return hasattr(value, "_part_arguments")
 
 
+def replace_argument(part: Any, name: str, value: Any) -> None:
+    """Put another part in the place of an argument that a part was made with and holds under the same name.
+
+    Raises:
+        TypeError: if it was not made with an argument of that name.
+    """
+    if name not in part._part_arguments:
+        raise TypeError(f"{part.part_name} has no argument {name}")
+    setattr(part, name, value)
+    part._part_arguments[name] = value
+
+
 def to_document(value: Any) -> Json:
     """Write a part, and every part inside it, as JSON values.
 
@@ -264,6 +276,8 @@ SURROUNDINGS = frozenset(
         "num_classes",
         "num_codes",
         "code_dim",
+        "low",
+        "high",
     ]
 )
 _SIMPLE: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}

@@ -47,6 +47,9 @@ FLAGS = {
         ),
     },
     "evaluate": {"--samples", "--with", "--split", "--limit", "--seed", "--device", "--parts", "--json"},
+    "fit-prior": {
+        *("--prior", "--out", "--epochs", "--learning-rate", "--seed", "--resume", "--overwrite", "--parts", "--json"),
+    },
     "sample": {"-o", "--out", "-n", "--number", "--label", "--values", "--seed", "--device", "--parts"},
     "reconstruct": {"-o", "--out", "-n", "--number", "--split", "--seed", "--device", "--parts"},
     "encode": {"-o", "--out", "--split", "--seed", "--device", "--parts"},
@@ -67,7 +70,7 @@ FLAGS = {
 }
 
 # What costs time at every start and is rarely needed: torch's compiler and its sympy alone take more than a second.
-LATE = {"matplotlib", "PIL", "sklearn", "scipy", "pandas", "sympy", "torch._dynamo"}
+LATE = {"matplotlib", "PIL", "sklearn", "scipy", "pandas", "sympy", "torch._dynamo", "zuko"}
 HEAVY = {"torch", "numpy", "tyro", "rich", "safetensors", *LATE}
 IMPORTED = f"""
 import sys

@@ -173,3 +173,21 @@ def test_evaluators_are_skipped_by_ability_with_the_reason() -> None:
     assert "classify" in report["skipped"]["classification"]
     assert report["samples"] == 3
     assert report["examples"] == len(data.test.x)
+
+
+def test_the_budget_counts_the_components_of_a_mixture() -> None:
+    """Every component meets every draw: with more components than values in x they decide how many draws at a time."""
+
+    def draws_at_a_time(prior: torch.nn.Module) -> list[int]:
+        q = vk.posteriors.Diagonal(vk.networks.MLP(6, hidden=(4,)), 2)
+        model = vk.VAE(prior, q, vk.likelihoods.Bernoulli(vk.networks.MLP(2, hidden=(4,)), (6,)))
+        seen: list[int] = []
+        model.likelihood.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+        log_likelihood(model, [vk.Batch(torch.ones(1, 6))], 100, budget=600)
+        return seen
+
+    assert draws_at_a_time(vk.priors.StandardNormal(2)) == [100]
+    assert draws_at_a_time(vk.priors.MixtureOfGaussians(2, num_components=5)) == [100]
+    assert draws_at_a_time(vk.priors.MixtureOfGaussians(2, num_components=60)) == [10] * 10
+    chain = vk.priors.Chain({"z": vk.priors.MixtureOfGaussians(2, num_components=30)})
+    assert draws_at_a_time(chain) == [20] * 5

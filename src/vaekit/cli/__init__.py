@@ -15,6 +15,7 @@ from vaekit.errors import Interrupted, TrainingFailed, UserError, unknown
 VERBS = {
     "demo": "train on images, evaluate, and draw pictures, in under three minutes",
     "train": "train a model on data",
+    "fit-prior": "a better prior for a trained model, fitted to its encodings",
     "evaluate": "bounds, importance-weighted likelihood and all else that model and data allow",
     "sample": "new data from the model",
     "reconstruct": "data and what the model makes of it",
@@ -108,7 +109,7 @@ def _run(verb: str, arguments: list[str]) -> int:
 
     from vaekit.cli.usage import usage_error
 
-    module = importlib.import_module(f"vaekit.cli.{verb}")
+    module = importlib.import_module(f"vaekit.cli.{verb.replace('-', '_')}")
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):

@@ -122,6 +122,11 @@ def text(figures: dict[str, Any], estimators: Sequence[Estimator] = ()) -> str:
     for estimator in estimators:
         for name, value, what in estimator.lines(figures):
             line(name, value, what)
+    if figures["prior_is_bound"]:
+        lines.append(
+            "  log p(z) of this prior is a bound, estimated from draws: the KL is an upper bound on the KL, and the\n"
+            "  elbo is lower than that of the prior itself; the nll is an upper bound as ever"
+        )
     if figures["log_scale"]:
         shift = figures["log_scale"]
         lines.append(

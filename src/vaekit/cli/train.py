@@ -61,7 +61,7 @@ class Options:
     recipe: Annotated[str | None, given("NAME")] = None
     """A system and its options: vae, aae, hvae, m2:num_labelled=100, vq-vae … (default: vae)."""
     prior: Annotated[str | None, given("PART")] = None
-    """p(z): standard-normal, mixture:num_components=10 … (default: standard-normal)."""
+    """p(z): standard-normal, mixture:num_components=10, vamp, flow … (default: standard-normal)."""
     posterior: Annotated[str | None, given("PART")] = None
     """q(z|x): diagonal, cholesky, point (default: diagonal)."""
     likelihood: Annotated[str | None, given("PART")] = None

@@ -6,7 +6,8 @@ model sees, on the device of the batch: ``kind.prepare(raw)``, shapes ``(batch, 
 gives back: into the units of the data, shapes ``(…, *event)`` to ``(…, *stored)``. ``kind.nearest(x)``
 does the same and ends at a value that the data itself could hold: a bit, a level, a count.
 
-``kind.neutral`` is what is stored where nothing was observed, and what the encoder therefore sees.
+``kind.neutral`` is what is stored where nothing was observed, and what the encoder therefore sees. ``kind.low`` and
+``kind.high`` are the ends of what the model sees, ``None`` where there is none.
 
 The columns of a table have names; they are part of the kind, so that a run remembers them.
 """
@@ -44,6 +45,7 @@ class Binary:
     default_likelihood = "bernoulli"
     adjective = "binary"
     unit = "binary values"
+    low, high = 0.0, 1.0
     neutral = 0
 
     @property
@@ -91,6 +93,7 @@ class GreyLevels:
     binarization = "none"
     adjective = "grey"
     unit = "grey values"
+    low, high = 0.0, 1.0
     neutral = 0
 
     @property
@@ -140,6 +143,7 @@ class Counts:
     input_network = "log-input"
     adjective = "count"
     unit = "counts"
+    low, high = 0.0, None
     neutral = 0
     detail = ""
 
@@ -182,6 +186,7 @@ class Categories:
     default_likelihood = "categorical"
     adjective = "categorical"
     unit = "categorical values"
+    low, high = 0.0, 1.0
     neutral = -1
 
     @property

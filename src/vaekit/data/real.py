@@ -46,6 +46,7 @@ class Real:
     binarization = "none"
     adjective = "real"
     unit = "real numbers"
+    low = high = None
 
     def __post_init__(self) -> None:
         scales = self.scale if isinstance(self.scale, tuple) else (self.scale,)

@@ -160,6 +160,8 @@ def evaluate(
     protocol = {
         # Of discrete data p(x) is a probability and at most 1; of real data a density, which depends on the units.
         "p_of_x": "probability" if getattr(likelihood, "discrete", False) else "density",
+        # Of some priors log p(z) is itself only bounded: the KL is then too high and the elbo too low by that gap.
+        "prior_is_bound": any(getattr(module, "is_bound", False) for module in model.modules()),
         "samples": samples,
         "split": split,
         "examples": len(rows.x),

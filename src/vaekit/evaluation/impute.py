@@ -15,7 +15,7 @@ from vaekit.data.dataset import Split
 from vaekit.data.kinds import Kind
 from vaekit.data.loader import Loader
 from vaekit.data.missing import fill
-from vaekit.evaluation.likelihood import budget_of, chunks, evaluating
+from vaekit.evaluation.likelihood import budget_of, chunks, elements_per_draw, evaluating
 from vaekit.models.draw import bare
 
 VALUES = ("mean", "sample")
@@ -78,7 +78,7 @@ def impute(
     with evaluating(model, seed):
         for batch in batches:
             most = budget_of(batch.x.device) if budget is None else budget
-            for some, counts in chunks(batch._replace(label=None), samples, most, getattr(model, "num_branches", 1)):
+            for some, counts in chunks(batch._replace(label=None), samples, most, elements_per_draw(model, batch)):
                 result = make(some.x)
                 for count in counts:
                     draw = model.draw(some, count)

@@ -71,7 +71,7 @@ def log_likelihood(
         batches: the data; labels are not looked at.
         samples: K, draws for each row.
         seed: of the random numbers.
-        budget: most elements of x that are decoded at once; chosen for the device if not given.
+        budget: most elements that are computed at once (:func:`elements_per_draw`); chosen for the device if not given.
         progress: told the number of rows finished with each batch.
     """
     # All draws of a posterior without chance are one and the same.
@@ -83,7 +83,7 @@ def log_likelihood(
     with evaluating(model, seed):
         for batch in batches:
             most = budget_of(batch.x.device) if budget is None else budget
-            for rows, counts in chunks(batch._replace(label=None), samples, most, getattr(model, "num_branches", 1)):
+            for rows, counts in chunks(batch._replace(label=None), samples, most, elements_per_draw(model, batch)):
                 figures, dims = _estimate(model, rows, counts)
                 for column, figure in zip(columns, figures, strict=True):
                     column.add(figure)
@@ -95,14 +95,30 @@ def log_likelihood(
     return LogLikelihood(log_p, elbo, log_px, kl, effective, {name: dim / rows_seen for name, dim in kl_dims.items()})
 
 
+def elements_per_draw(model: Any, batch: Batch) -> int:
+    """How many numbers one draw of one row takes at its widest: a decoded x for each branch, or what a part says.
+
+    A part whose density takes more than z (every component of a mixture meets every draw) has ``elements_per_draw``.
+    """
+    decoded = batch.x.shape[1:].numel() * getattr(model, "num_branches", 1)
+    return max(decoded, *(getattr(module, "elements_per_draw", 1) for module in model.modules()))
+
+
 def budget_of(device: torch.device) -> int:
-    """How many elements of x are best decoded at once."""
+    """How many elements are best computed at once."""
     return BUDGET.get(device.type, ELSEWHERE)
 
 
-def chunks(batch: Batch, samples: int, budget: int, branches: int) -> Iterator[tuple[Batch, list[int]]]:
-    """Parts of a batch, and how many draws of it at a time: few rows with many draws, so that few are encoded again."""
-    at_once = max(1, budget // (batch.x.shape[1:].numel() * branches))
+def chunks(batch: Batch, samples: int, budget: int, elements: int) -> Iterator[tuple[Batch, list[int]]]:
+    """Parts of a batch, and how many draws of it at a time: few rows with many draws, so that few are encoded again.
+
+    Args:
+        batch: rows.
+        samples: draws for each row.
+        budget: most elements at once.
+        elements: of one draw of one row.
+    """
+    at_once = max(1, budget // elements)
     step = max(1, at_once // samples)
     pieces = math.ceil(samples / min(samples, at_once))
     counts = [samples // pieces + (piece < samples % pieces) for piece in range(pieces)]

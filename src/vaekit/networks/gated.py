@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
+from torch.nn.functional import glu
 
 from vaekit.config import part
 from vaekit.networks.layer import Linear
@@ -37,7 +37,7 @@ class GatedMLP(nn.Module):
         super().__init__()
         widths = (size(in_shape), *hidden)
         self.event_dims = dimensions(in_shape)
-        # Content and gate are the two halves of one matrix product.
+        # Content and gate are the two halves of one matrix product, as glu takes them: h ⊙ σ(g).
         self.layers = nn.ModuleList(Linear(a, 2 * b) for a, b in pairwise(widths))
         self.first_condition = Linear(condition_dim, 2 * hidden[0], bias=False) if condition_dim else None
         self.features = hidden[-1]
@@ -48,17 +48,12 @@ class GatedMLP(nn.Module):
         h = self.layers[0](x.flatten(-self.event_dims))
         if condition is not None:
             h = h + needed(self.first_condition)(condition)
-        h = _gate(h)
+        h = glu(h)
         for layer in self.layers[1:]:
-            h = _gate(layer(h))
+            h = glu(layer(h))
         return h
 
     def head(self, out_shape: tuple[int, ...]) -> nn.Module:
         head = FlatHead(self.features, out_shape)
         initialize(head, "glorot")
         return head
-
-
-def _gate(h: Tensor) -> Tensor:
-    content, gate = h.chunk(2, dim=-1)
-    return content * torch.sigmoid(gate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -25,3 +26,10 @@ def positive(raw: Tensor, minimum: float = 1e-6) -> Tensor:
     keeps the first steps of training finite.
     """
     return softplus(raw + math.log(math.expm1(1 - minimum))) + minimum
+
+
+def raw_of(value: Tensor, minimum: float = 1e-6) -> Tensor:
+    """The number that :func:`positive` maps to ``value``, or as near to it as the minimum allows."""
+    above = (value - minimum).clamp_min(1e-12)
+    # softplus⁻¹(a) = a + log(1 − e^−a)
+    return above + torch.log(-torch.expm1(-above)) - math.log(math.expm1(1 - minimum))

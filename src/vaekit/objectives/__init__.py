@@ -6,6 +6,7 @@ from vaekit.objectives.classified import Classified
 from vaekit.objectives.elbo import ELBO
 from vaekit.objectives.free_bits import FreeBits
 from vaekit.objectives.iwae import IWAE
+from vaekit.objectives.log_prior import LogPrior
 from vaekit.objectives.multiple import CIWAE, MIWAE, PIWAE
 from vaekit.objectives.objective import Objective, Player, Value
 from vaekit.objectives.path_gradients import DReG, StickingTheLanding, StickingTheLandingIWAE
@@ -24,6 +25,7 @@ __all__ = [
     "DReG",
     "FreeBits",
     "InfoVAE",
+    "LogPrior",
     "Objective",
     "Player",
     "Renyi",

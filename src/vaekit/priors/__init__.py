@@ -1,9 +1,25 @@
 """p(z): modules that give a distribution over latents, ``prior(condition=None)``."""
 
 from vaekit.priors.autoregressive import AutoregressiveCodes
+from vaekit.priors.autoregressive_latents import Autoregressive
 from vaekit.priors.chain import Chain
+from vaekit.priors.flow import Flow
+from vaekit.priors.kernel_density import KernelDensity
 from vaekit.priors.mixture import MixtureOfGaussians
 from vaekit.priors.standard_normal import StandardNormal
+from vaekit.priors.two_stage import TwoStage
 from vaekit.priors.uniform_codes import UniformCodes
+from vaekit.priors.vamp import Vamp
 
-__all__ = ["AutoregressiveCodes", "Chain", "MixtureOfGaussians", "StandardNormal", "UniformCodes"]
+__all__ = [
+    "Autoregressive",
+    "AutoregressiveCodes",
+    "Chain",
+    "Flow",
+    "KernelDensity",
+    "MixtureOfGaussians",
+    "StandardNormal",
+    "TwoStage",
+    "UniformCodes",
+    "Vamp",
+]

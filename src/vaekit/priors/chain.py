@@ -31,6 +31,11 @@ class Chain(nn.Module):
         super().__init__()
         self.levels = nn.ModuleDict(levels)
 
+    def with_top(self, prior: nn.Module) -> Chain:
+        """The same levels, shared, below another first one."""
+        top, *_ = self.levels
+        return Chain({**self.levels, top: prior})
+
     def forward(self, condition: Tensor | None = None) -> distributions.Chain:
         def conditional(level: nn.Module):
             return lambda before: level(side_by_side(list(before.values())), condition) if before else level(condition)

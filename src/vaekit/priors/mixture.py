@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
+from torch.distributions import Independent, Normal
 
 from vaekit.config import part
-from vaekit.networks.positive import positive
+from vaekit.distributions.mixture import Mixture
+from vaekit.errors import UserError
+from vaekit.networks.positive import positive, raw_of
 
 
 @part("prior/mixture", paper="Tomczak & Welling 2018, section 4 (baseline)")
@@ -31,14 +33,29 @@ class MixtureOfGaussians(nn.Module):
         super().__init__()
         if num_components < 1:
             raise ValueError(f"num_components must be at least 1, got {num_components}")
+        self.elements_per_draw = num_components
         self.logits = nn.Parameter(torch.zeros(num_components))
         self.loc = nn.Parameter(spread * torch.randn(num_components, latent_dim))
         self.raw_scale = nn.Parameter(torch.zeros(num_components, latent_dim))
 
-    def forward(self, condition: Tensor | None = None) -> MixtureSameFamily:
+    @torch.no_grad()
+    def fit(self, z: Tensor, held_out: Tensor) -> None:
+        """Maximum likelihood on encodings ``(rows, latent_dim)`` by EM (scikit-learn), from the centres of k-means.
+
+        Raises:
+            UserError: if there are fewer encodings than components.
+        """
+        from sklearn.mixture import GaussianMixture
+
+        if len(z) < len(self.logits):
+            raise UserError(f"{len(self.logits)} components cannot be fitted to {len(z)} encodings.")
+        em = GaussianMixture(len(self.logits), covariance_type="diag", max_iter=300, random_state=0)
+        em.fit(z.double().cpu().numpy())
+        weights, loc, variance = (torch.from_numpy(each) for each in (em.weights_, em.means_, em.covariances_))
+        self.logits.copy_(weights.log())
+        self.loc.copy_(loc)
+        self.raw_scale.copy_(raw_of(variance.sqrt(), minimum=1e-4))
+
+    def forward(self, condition: Tensor | None = None) -> Mixture:
         components = Normal(self.loc, positive(self.raw_scale, minimum=1e-4), validate_args=False)
-        return MixtureSameFamily(
-            Categorical(logits=self.logits, validate_args=False),
-            Independent(components, 1, validate_args=False),
-            validate_args=False,
-        )
+        return Mixture(self.logits, Independent(components, 1, validate_args=False))

@@ -44,12 +44,14 @@ def _make_network(text: str, direction: str, **context: Any) -> nn.Module:
 
 
 def surroundings(data: Dataset, latent_dim: int, **more: Any) -> dict[str, Any]:
-    """What parts may ask for by name: the length of their latent, the shape of the data, its condition and classes."""
+    """What parts may ask for by name: length of the latent; shape, condition, classes and ends of the data."""
     return {
         "latent_dim": latent_dim,
         "shape": data.shape,
         "condition_dim": data.condition_dim,
         "num_classes": data.num_classes,
+        "low": data.kind.low,
+        "high": data.kind.high,
     } | more
 
 

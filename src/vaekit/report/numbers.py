@@ -64,6 +64,11 @@ def protocol(material: Material) -> str:
         f"In nats per example: summed over the values of an example, averaged over the examples. "
         f"p(x) is a {figures['p_of_x']}."
     )
+    if figures["prior_is_bound"]:
+        words += (
+            " log p(z) of this prior is itself a bound, estimated from draws: the KL given is an upper bound on the "
+            "KL, and the ELBO lower than that of the prior itself."
+        )
     mask = material.rows.mask
     if mask is not None:
         words += f" Only the {mask.mean():.1%} of the cells that are observed count."

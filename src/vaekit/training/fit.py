@@ -192,7 +192,7 @@ class Training:
             with closing(self.batches.epoch(self.settings.seed, 0)) as batches:
                 _, first = next(batches)
             check_likelihood_fits(self.model, first, fitting=self.batches.kind.default_likelihood)
-            self._begin_parts(first)
+            self._begin_parts()
             self.shares.streams.begin()
         counters = self.state.counters
         rows = self.batches.num_rows
@@ -247,12 +247,13 @@ class Training:
         }
         return players
 
-    def _begin_parts(self, batch: Batch) -> None:
-        """Let parts that start from data (pseudo-inputs, say) see some before the first step."""
+    def _begin_parts(self) -> None:
+        """Let parts that start from data (pseudo-inputs, say) see as many training rows as they want."""
+        rows = partial(self.batches.some, self.settings.seed)
         with torch.no_grad():
             for module in self.model.modules():
                 if hasattr(module, "begin"):
-                    module.begin(self.model, batch)
+                    module.begin(self.model, rows)
             self.world.copy_first([*self.model.state_dict().values()])
             if self.state.average is not None:
                 self.state.average.load_state_dict(self.model.state_dict())
