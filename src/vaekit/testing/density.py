@@ -135,3 +135,66 @@ def check_mass(log_p: Tensor, drawn: Tensor, what: str) -> None:
     # One count more than the binomial's standard error: rare values are not normally distributed.
     error = (expected * (1 - expected).clamp_min(0) / len(drawn)).sqrt() + 1 / len(drawn)
     assert_within(seen - expected, error, f"frequencies of {what}")
+
+
+@reproducible
+def check_on_sphere(log_prob: Callable[[Tensor], Tensor], samples: Tensor, what: str) -> None:
+    """The same as :func:`check_density` for unit vectors: a density with respect to the area of the sphere.
+
+    A grid of angles on the circle and the sphere; above, uniform points and half of the samples, as there.
+
+    Args:
+        log_prob: of unit vectors ``(points, dims)`` in nats, shape ``(points,)``; in float64.
+        samples: ``(samples, dims)``, independent.
+        what: names the density in the message.
+
+    Raises:
+        AssertionError: if samples have another length than 1, the density is not normalised, or they do not follow it.
+    """
+    samples = samples.detach().double()
+    length = samples.norm(dim=-1)
+    assert_equal(length, torch.ones_like(length), f"the length of samples of {what}")
+    dims = samples.shape[-1]
+    kept, used = samples, samples
+    if dims > 3:
+        kept, used = samples.chunk(2)
+    rule = _sphere_rule(dims, kept, log_prob)
+    log_p = log_prob(rule.points).detach()
+    total, error = rule.integrate(log_p.exp())
+    assert_within(total - 1, error + 1e-8, f"the integral of {what} minus one")
+    exact, error = rule.integrate(log_p.exp()[:, None] * _statistics(rule.points, log_p))
+    seen = _statistics(used, log_prob(used).detach())
+    assert_mean(seen, exact, f"moments and entropy of samples of {what}", error + 1e-8)
+
+
+def _sphere_rule(dims: int, samples: Tensor, log_prob: Callable[[Tensor], Tensor]) -> Rule:
+    area = 2 * math.pi ** (dims / 2) / math.gamma(dims / 2)
+    if dims == 2:
+        # Equal steps on a circle are exact to rounding for what is smooth; coarser ones tell the error.
+        angle = torch.arange(4000, dtype=torch.float64) * (2 * math.pi / 4000)
+        weights = [torch.zeros_like(angle) for _ in range(3)]
+        for weight, every in zip(weights, (1, 2, 4), strict=True):
+            weight[::every] = area * every / 4000
+        return Rule(torch.stack([angle.cos(), angle.sin()], -1), weights[0], tuple(weights[1:]))
+    if dims == 3:
+        # Equal steps in height and in longitude are equal areas.
+        steps = 800
+        height = (torch.arange(steps, dtype=torch.float64) + 0.5) / steps * 2 - 1
+        angle = torch.arange(400, dtype=torch.float64) * (2 * math.pi / 400)
+        h, a = (grid.flatten() for grid in torch.meshgrid(height, angle, indexing="ij"))
+        radius = (1 - h.square()).sqrt()
+        points = torch.stack([radius * a.cos(), radius * a.sin(), h], -1)
+        fine = torch.full_like(h, area / len(h))
+        coarse = fine.reshape(steps, 400).clone()
+        coarse[:, 1::2] = 0
+        coarse = coarse * 2
+        skewed = fine.reshape(steps // 4, 4, 400) * torch.tensor([1.5, 0.5, 0.5, 1.5], dtype=torch.float64)[:, None]
+        return Rule(points, fine, (coarse.flatten(), skewed.flatten()))
+    with seeded(1):  # other noise than that of the samples
+        points = torch.nn.functional.normalize(torch.randn_like(samples), dim=-1)
+    points = torch.cat([samples, points])
+    log_half = math.log(0.5)
+    log_mixture = torch.logaddexp(
+        log_half + log_prob(points).detach(), torch.tensor(log_half - math.log(area)).double()
+    )
+    return Rule(points, (-log_mixture).exp() / len(points))
