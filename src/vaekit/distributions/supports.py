@@ -30,7 +30,7 @@ class OneHots(constraints.Constraint):
 
     def __init__(self, categories: int) -> None:
         self.categories = categories
-        self.words = f"one-hot vectors of {categories} categories side by side"
+        self.words = f"one-hot vectors of {categories} categories, side by side,"
 
     def check(self, value: Tensor) -> Tensor:
         each = value.unflatten(-1, (-1, self.categories))
@@ -40,32 +40,36 @@ class OneHots(constraints.Constraint):
 unit_vectors = UnitVectors()
 
 
-def space_of(distribution: Distribution) -> tuple[Any, ...] | None:
-    """What values a distribution is over, as something to compare: two are over one space if these are equal.
-
-    Independent dimensions and mixtures are looked through, and all open sets of real numbers are one space, because
-    their densities are with respect to the same volume. ``None`` if it does not say.
-    """
+def support_of_one(distribution: Distribution) -> Any:
+    """The support of one independent element of a distribution or of its mixture; ``None`` if it does not say."""
     try:
         support: Any = distribution.support
     except NotImplementedError:
         return None
     while hasattr(support, "base_constraint"):
         support = support.base_constraint
+    return support
+
+
+def space_of(distribution: Distribution) -> tuple[Any, ...] | None:
+    """What values a distribution is over, as something to compare: two are over one space if these are equal.
+
+    All intervals of real numbers are one space, because their densities are with respect to the same volume. ``None``
+    if the distribution does not say.
+    """
+    support = support_of_one(distribution)
     if support is None:
         return None
-    kind = (type(support).__name__, *sorted(vars(support).items()))
-    elementwise = support.event_dim == 0 and not support.is_discrete
-    return ("real numbers" if elementwise else kind, tuple(distribution.event_shape))
+    kind = ("real vectors",) if _real(support) else (type(support).__name__, *sorted(vars(support).items()))
+    return (*kind, tuple(distribution.event_shape))
 
 
 def in_words(distribution: Distribution) -> str:
     """The space of a distribution as a person would say it."""
-    support: Any = distribution.support
-    while hasattr(support, "base_constraint"):
-        support = support.base_constraint
-    shape = tuple(distribution.event_shape)
+    support, shape = support_of_one(distribution), tuple(distribution.event_shape)
     length = f"length {shape[0]}" if len(shape) == 1 else f"shape {shape}"
-    elementwise = support.event_dim == 0 and not support.is_discrete
-    words = "real vectors" if elementwise else getattr(support, "words", str(support))
-    return f"{words}, of {length}"
+    return f"{'real vectors' if _real(support) else getattr(support, 'words', str(support))} of {length}"
+
+
+def _real(support: Any) -> bool:
+    return support.event_dim == 0 and not support.is_discrete

@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import MultivariateNormal
+from torch.distributions import Distribution, MultivariateNormal
 
+from vaekit.distributions.supports import UnitVectors, support_of_one
 from vaekit.testing.statistics import assert_equal, assert_mean, assert_within, reproducible, seeded
 
 POINTS = {1: 4001, 2: 401}  # along each axis; numbers of intervals that can be halved twice
@@ -168,33 +170,47 @@ def check_on_sphere(log_prob: Callable[[Tensor], Tensor], samples: Tensor, what:
 
 
 def _sphere_rule(dims: int, samples: Tensor, log_prob: Callable[[Tensor], Tensor]) -> Rule:
-    area = 2 * math.pi ** (dims / 2) / math.gamma(dims / 2)
-    if dims == 2:
-        # Equal steps on a circle are exact to rounding for what is smooth; coarser ones tell the error.
-        angle = torch.arange(4000, dtype=torch.float64) * (2 * math.pi / 4000)
-        weights = [torch.zeros_like(angle) for _ in range(3)]
-        for weight, every in zip(weights, (1, 2, 4), strict=True):
-            weight[::every] = area * every / 4000
-        return Rule(torch.stack([angle.cos(), angle.sin()], -1), weights[0], tuple(weights[1:]))
-    if dims == 3:
-        # Equal steps in height and in longitude are equal areas.
-        steps = 800
-        height = (torch.arange(steps, dtype=torch.float64) + 0.5) / steps * 2 - 1
-        angle = torch.arange(400, dtype=torch.float64) * (2 * math.pi / 400)
-        h, a = (grid.flatten() for grid in torch.meshgrid(height, angle, indexing="ij"))
-        radius = (1 - h.square()).sqrt()
-        points = torch.stack([radius * a.cos(), radius * a.sin(), h], -1)
-        fine = torch.full_like(h, area / len(h))
-        coarse = fine.reshape(steps, 400).clone()
-        coarse[:, 1::2] = 0
-        coarse = coarse * 2
-        skewed = fine.reshape(steps // 4, 4, 400) * torch.tensor([1.5, 0.5, 0.5, 1.5], dtype=torch.float64)[:, None]
-        return Rule(points, fine, (coarse.flatten(), skewed.flatten()))
-    with seeded(1):  # other noise than that of the samples
-        points = torch.nn.functional.normalize(torch.randn_like(samples), dim=-1)
-    points = torch.cat([samples, points])
-    log_half = math.log(0.5)
-    log_mixture = torch.logaddexp(
-        log_half + log_prob(points).detach(), torch.tensor(log_half - math.log(area)).double()
-    )
-    return Rule(points, (-log_mixture).exp() / len(points))
+    log_area = math.log(2) + 0.5 * dims * math.log(math.pi) - math.lgamma(0.5 * dims)
+    if dims > 3:
+        with seeded(1):  # other noise than that of the samples
+            uniform = torch.nn.functional.normalize(torch.randn_like(samples), dim=-1)
+        points = torch.cat([samples, uniform])
+        log_p = log_prob(points).detach()
+        log_mixture = math.log(0.5) + torch.logaddexp(log_p, torch.full_like(log_p, -log_area))
+        return Rule(points, (-log_mixture).exp() / len(points))
+    # Equal steps of longitude, which are exact to rounding for what is smooth, and Gauss's heights on the sphere.
+    heights, weights = np.polynomial.legendre.leggauss(200) if dims == 3 else (np.zeros(1), np.full(1, 2.0))
+    angle = torch.arange(800, dtype=torch.float64) * (2 * math.pi / 800)
+    h, a = torch.meshgrid(torch.from_numpy(heights), angle, indexing="ij")
+    radius = (1 - h.square()).sqrt()
+    points = torch.stack([radius * a.cos(), radius * a.sin(), h][:dims], dim=-1).reshape(-1, dims)
+    fine = torch.from_numpy(weights / 2)[:, None] * torch.full_like(h, math.exp(log_area) / 800)
+    coarse = []
+    for every in (2, 4):
+        thinned = torch.zeros_like(fine)
+        thinned[:, ::every] = every * fine[:, ::every]
+        coarse.append(thinned.flatten())
+    return Rule(points, fine.flatten(), tuple(coarse))
+
+
+def check_law(q: Distribution, log_prob: Callable[[Tensor], Tensor], samples: Tensor, what: str) -> None:
+    """:func:`check_density`, :func:`check_on_sphere` or :func:`check_mass`, by the space that a distribution is over.
+
+    Args:
+        q: tells the space.
+        log_prob: of flat events ``(points, elements)`` in nats, shape ``(points,)``; in float64.
+        samples: ``(samples, elements)``, independent.
+        what: names the distribution in the message.
+
+    Raises:
+        AssertionError: if its mass is not one or the samples do not follow it.
+    """
+    if q.has_enumerate_support:
+        values = q.enumerate_support(expand=False).reshape(-1, samples.shape[-1])
+        nearest = torch.cdist(samples, values).min(-1)
+        assert_equal(nearest.values, torch.zeros_like(nearest.values), f"samples of {what}, against its values")
+        check_mass(log_prob(values), nearest.indices, what)
+    elif isinstance(support_of_one(q), UnitVectors):
+        check_on_sphere(log_prob, samples, what)
+    else:
+        check_density(log_prob, samples, what)
