@@ -131,7 +131,7 @@ def test_small_steps_keep_the_energy_so_that_only_the_cooling_changes_the_weight
     oracle = linear_gaussian.wrong(seed=4)
     x = oracle.sample(3)
     with seeded(), torch.no_grad():
-        model = moved(oracle, steps=40, step_size=0.01, tempering=tempering)
+        model = moved(oracle, steps=40, step_size=0.001, tempering=tempering)
         moved_weight = model.draw(vk.Batch(x), 5).log_w
     with seeded(), torch.no_grad():
         plain = oracle.model.draw(vk.Batch(x), 5).log_w
