@@ -13,6 +13,7 @@ from vaekit.cli import main
 SMALL = {
     "vae": ["--network", "mlp:hidden=16", "--latent-dim", "3"],
     "aae": ["--network", "mlp:hidden=16", "--latent-dim", "3"],
+    "hamiltonian": ["--network", "mlp:hidden=16", "--latent-dim", "3"],
     "hvae": ["--network", "mlp:hidden=16", "--latent-dim", "3"],
     "m2": ["--network", "mlp:hidden=16", "--latent-dim", "3"],
     "vq-vae": ["--recipe", "vq-vae:num_codes=8,code_dim=4,channels=4/8"],

@@ -36,7 +36,7 @@ VERBS = (
     "cite, compare, decode, demo, doctor, encode, evaluate, impute, list, reconstruct, "
     "report, reproduce, sample, score, train, traverse"
 )
-RECIPES = "aae, hvae, m2, vae, vq-vae"
+RECIPES = "aae, hamiltonian, hvae, m2, vae, vq-vae"
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +93,7 @@ TRAIN = {
     ),
     "train digits --recipe vea": (f"unknown recipe 'vea'; known: {RECIPES}.", "did you mean vae or hvae?"),
     "train digits --prior mixtrue": (
-        "unknown prior 'mixtrue'; known: mixture, standard-normal.",
+        "unknown prior 'mixtrue'; known: hyperspherical-uniform, mixture, standard-normal, uniform-categorical.",
         "did you mean mixture?",
     ),
     "train digits --prior mixture:num_component=3": (

@@ -2,22 +2,28 @@
 
 from vaekit.distributions.autoregressive import Autoregressive
 from vaekit.distributions.autoregressive_mixture import AutoregressiveMixture
+from vaekit.distributions import gaussian_kl as _formulas  # noqa: F401 - registers them
 from vaekit.distributions.chain import Chain, levels
 from vaekit.distributions.cholesky_normal import CholeskyNormal
 from vaekit.distributions.chosen import Chosen
 from vaekit.distributions.discretized_logistic import DiscretizedLogistic
 from vaekit.distributions.divergence import divergence
 from vaekit.distributions.each import log_prob_each, register_each
+from vaekit.distributions.flow import Flow
+from vaekit.distributions.householder_normal import HouseholderNormal
 from vaekit.distributions.independent_bernoulli import IndependentBernoulli
 from vaekit.distributions.logistic_mixture import ChannelMixture, LogisticMixture
 from vaekit.distributions.marginal import Marginal
 from vaekit.distributions.masked import log_prob
 from vaekit.distributions.mixture import Mixture
 from vaekit.distributions.moments import centre, moments
+from vaekit.distributions.one_hots import OneHots
 from vaekit.distributions.optimal_normal import OptimalNormal
 from vaekit.distributions.ordinal import Ordinal
 from vaekit.distributions.point_mass import PointMass
 from vaekit.distributions.zero_inflated import ZeroInflated
+from vaekit.distributions.rank_one_normal import RankOneNormal
+from vaekit.distributions.von_mises_fisher import HypersphericalUniform, VonMisesFisher
 
 __all__ = [
     "Autoregressive",
@@ -27,13 +33,19 @@ __all__ = [
     "CholeskyNormal",
     "Chosen",
     "DiscretizedLogistic",
+    "Flow",
+    "HouseholderNormal",
+    "HypersphericalUniform",
     "IndependentBernoulli",
     "LogisticMixture",
     "Marginal",
     "Mixture",
+    "OneHots",
     "OptimalNormal",
     "Ordinal",
     "PointMass",
+    "RankOneNormal",
+    "VonMisesFisher",
     "ZeroInflated",
     "centre",
     "divergence",

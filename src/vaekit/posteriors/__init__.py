@@ -1,9 +1,28 @@
 """q(z|x): modules that map data to a distribution over latents, ``posterior(x, condition=None)``."""
 
+from vaekit.posteriors.categorical import Categorical
 from vaekit.posteriors.chain import Chain
 from vaekit.posteriors.cholesky import Cholesky
 from vaekit.posteriors.diagonal import Diagonal
+from vaekit.posteriors.flow import Coupling, InverseAutoregressive
+from vaekit.posteriors.householder import Householder
+from vaekit.posteriors.low_rank import LowRank
 from vaekit.posteriors.point import Point
 from vaekit.posteriors.quantized import Quantized
+from vaekit.posteriors.rank_one import RankOne
+from vaekit.posteriors.von_mises_fisher import VonMisesFisher
 
-__all__ = ["Chain", "Cholesky", "Diagonal", "Point", "Quantized"]
+__all__ = [
+    "Categorical",
+    "Chain",
+    "Cholesky",
+    "Coupling",
+    "Diagonal",
+    "Householder",
+    "InverseAutoregressive",
+    "LowRank",
+    "Point",
+    "Quantized",
+    "RankOne",
+    "VonMisesFisher",
+]

@@ -8,6 +8,8 @@ from vaekit.priors.kernel_density import KernelDensity
 from vaekit.priors.mixture import MixtureOfGaussians
 from vaekit.priors.standard_normal import StandardNormal
 from vaekit.priors.two_stage import TwoStage
+from vaekit.priors.hyperspherical_uniform import HypersphericalUniform
+from vaekit.priors.uniform_categorical import UniformCategorical
 from vaekit.priors.uniform_codes import UniformCodes
 from vaekit.priors.vamp import Vamp
 
@@ -16,10 +18,12 @@ __all__ = [
     "AutoregressiveCodes",
     "Chain",
     "Flow",
+    "HypersphericalUniform",
     "KernelDensity",
     "MixtureOfGaussians",
     "StandardNormal",
     "TwoStage",
+    "UniformCategorical",
     "UniformCodes",
     "Vamp",
 ]
