@@ -101,6 +101,14 @@ ENTRIES: dict[str, Entry] = {
         2016,
         "1509.00519",
     ),
+    "Child 2021": _talk(
+        "child2021very",
+        "Very Deep {VAEs} Generalize Autoregressive Models and Can Outperform Them on Images",
+        "Child, Rewon",
+        _ICLR,
+        2021,
+        "2011.10650",
+    ),
     "Dauphin et al. 2017": _talk(
         "dauphin2017language",
         "Language Modeling with Gated Convolutional Networks",

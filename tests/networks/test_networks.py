@@ -11,7 +11,13 @@ from vaekit.networks.network import ACTIVATIONS
 from vaekit.networks.positive import positive
 from vaekit.testing import check_network
 
-INPUTS = {"concatenate": {"a": 2, "b": 3}, "convolutional-encoder": (2, 5, 7), "tutorial-encoder": (2, 7, 9)}
+INPUTS = {
+    "concatenate": {"a": 2, "b": 3},
+    "deep-latent": {"a": 2, "b": 3},
+    "ladder": {"z2": 1, "z1": 2},
+    "convolutional-encoder": (2, 5, 7),
+    "tutorial-encoder": (2, 7, 9),
+}
 HEADS = {"convolutional-decoder": (3, 2, 5, 7), "tutorial-decoder": (3, 1, 4, 8)}
 
 

@@ -9,6 +9,7 @@ from vaekit.distributions.masked import log_prob
 from vaekit.distributions.moments import centre, moments
 from vaekit.distributions.optimal_normal import OptimalNormal
 from vaekit.distributions.point_mass import PointMass
+from vaekit.distributions.trail import Trail, follow
 
 __all__ = [
     "Chain",
@@ -16,9 +17,11 @@ __all__ = [
     "DiscretizedLogistic",
     "IndependentBernoulli",
     "OptimalNormal",
+    "Trail",
     "PointMass",
     "centre",
     "divergence",
+    "follow",
     "levels",
     "log_prob",
     "moments",

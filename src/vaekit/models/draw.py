@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 
 from vaekit.distributions.chain import levels
 from vaekit.distributions.divergence import divergence
+from vaekit.distributions.trail import Trail
 from vaekit.errors import UserError
 from vaekit.networks.concatenate import side_by_side
 
@@ -167,9 +168,17 @@ class Draw(NamedTuple):
             )
 
 
-def draw_latents(
-    posterior: Distribution, prior: Distribution, samples: int
-) -> tuple[dict[str, Latent], Tensor | float]:
+class Drawn(dict[str, Latent]):
+    """The latents of a draw, by name, in the order of the prior.
+
+    Attributes:
+        trail: their values, and what prior and posterior have computed along them: what a likelihood is given.
+    """
+
+    trail: Trail
+
+
+def draw_latents(posterior: Distribution, prior: Distribution, samples: int) -> tuple[Drawn, Tensor | float]:
     """Draw every latent from the posterior, reparameterised, and evaluate it under both.
 
     A plain distribution is a chain of one level. Level by level the KL is analytic where torch has a
@@ -192,24 +201,26 @@ def draw_latents(
             f"the prior has the latents {', '.join(p_levels)} and the posterior has {', '.join(q_levels)}; "
             "they must have the same names."
         )
-    drawn: dict[str, Tensor] = {}
+    drawn = Trail()
     q_of: dict[str, Distribution] = {}
     penalty: Tensor | float = 0.0
+    axes: int | None = None
     for name, conditional in q_levels.items():
-        q_of[name] = conditional(drawn)
+        q = q_of[name] = conditional(drawn)
+        axes = len(q.batch_shape) if axes is None else axes
         # A level that does not look at the latents before it has no sample axis from them.
-        looks_back = len(q_of[name].batch_shape) > len(posterior.batch_shape)
-        drawn[name] = q_of[name].rsample(torch.Size() if looks_back else torch.Size([samples]))
-        penalty = penalty + getattr(q_of[name], "penalty", 0.0)
+        looks_back = len(q.batch_shape) > axes
+        drawn[name] = q.rsample(torch.Size() if looks_back else torch.Size([samples]))
+        penalty = penalty + getattr(q, "penalty", 0.0)
 
     order = list(q_levels)
-    above: dict[str, Tensor] = {}
-    latents: dict[str, Latent] = {}
+    latents = Drawn()
+    latents.trail = drawn.again()
     for name, conditional in p_levels.items():
-        p, q, z = conditional(above), q_of[name], drawn[name]
-        analytic_holds = all(order.index(parent) < order.index(name) for parent in above)
+        p, q, z = conditional(latents.trail), q_of[name], drawn[name]
+        analytic_holds = all(order.index(parent) < order.index(name) for parent in latents.trail)
         latents[name] = _evaluate(p, q, z, analytic_holds)
-        above[name] = z
+        latents.trail[name] = z
     return latents, penalty
 
 

@@ -55,7 +55,7 @@ class VAE(nn.Module):
         # The prior first: in training a code book moves on once the posterior has rounded a batch to it.
         prior = self.prior(batch.condition)
         latents, penalty = draw_latents(self.posterior(batch.x, batch.condition), prior, samples)
-        p = self.likelihood(bare({name: latent.value for name, latent in latents.items()}), batch.condition)
+        p = self.likelihood(bare(latents.trail), batch.condition)
         return Draw(latents, log_prob(p, batch.x, batch.mask), penalty)
 
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:

@@ -2,8 +2,18 @@
 
 from vaekit.priors.autoregressive import AutoregressiveCodes
 from vaekit.priors.chain import Chain
+from vaekit.priors.independent import Independent
+from vaekit.priors.ladder import Ladder
 from vaekit.priors.mixture import MixtureOfGaussians
 from vaekit.priors.standard_normal import StandardNormal
 from vaekit.priors.uniform_codes import UniformCodes
 
-__all__ = ["AutoregressiveCodes", "Chain", "MixtureOfGaussians", "StandardNormal", "UniformCodes"]
+__all__ = [
+    "AutoregressiveCodes",
+    "Chain",
+    "Independent",
+    "Ladder",
+    "MixtureOfGaussians",
+    "StandardNormal",
+    "UniformCodes",
+]

@@ -1,6 +1,6 @@
 """Named papers: functions that assemble parts, data, objective and schedule."""
 
-from vaekit.recipes import aae, hvae, m2, vae, vq_vae
+from vaekit.recipes import aae, dlgm, hvae, ladder, m2, vae, vq_vae
 from vaekit.recipes.compose import make_decoder, make_encoder, make_part
 from vaekit.recipes.defaults import Defaults
 from vaekit.recipes.recipe import Plan, Recipe, make, recipe, recipes
@@ -10,7 +10,9 @@ __all__ = [
     "Plan",
     "Recipe",
     "aae",
+    "dlgm",
     "hvae",
+    "ladder",
     "m2",
     "make",
     "make_decoder",
