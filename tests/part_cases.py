@@ -144,6 +144,8 @@ BY_HAND: dict[str, Callable[[], Any]] = {
     "network/log-input": lambda: vk.networks.LogInput(decoder(4)),
     "network/convolutional-encoder": lambda: vk.networks.ConvolutionalEncoder((2, 5, 7), (3, 4)),
     "network/convolutional-decoder": lambda: vk.networks.ConvolutionalDecoder(4, (2, 5, 7), (3, 4)),
+    "network/gated-convolutional-encoder": lambda: vk.networks.GatedConvolutionalEncoder((2, 5, 7), (3, 4, 3)),
+    "network/gated-convolutional-decoder": lambda: vk.networks.GatedConvolutionalDecoder(4, (2, 5, 7), (3, 4), 6),
     "network/tutorial-encoder": lambda: vk.networks.TutorialEncoder((2, 7, 9)),
     "network/tutorial-decoder": lambda: vk.networks.TutorialDecoder(4, (1, 4, 8)),
     "objective/classified": lambda: vk.objectives.Classified(vk.objectives.ELBO(), alpha=2.0),

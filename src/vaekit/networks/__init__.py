@@ -16,6 +16,7 @@ from vaekit.networks.convolutional import ConvolutionalDecoder, ConvolutionalEnc
 from vaekit.networks.deep_latent import DeepLatent
 from vaekit.networks.dense_ladder import DenseBottomUp, DenseRung
 from vaekit.networks.gated import GatedMLP
+from vaekit.networks.gated_convolutional import GatedConvolutionalDecoder, GatedConvolutionalEncoder
 from vaekit.networks.grid_ladder import GridBottomUp, GridRung
 from vaekit.networks.input import LogInput
 from vaekit.networks.ladder import Ladder
@@ -33,6 +34,8 @@ __all__ = [
     "DeepLatent",
     "DenseBottomUp",
     "DenseRung",
+    "GatedConvolutionalDecoder",
+    "GatedConvolutionalEncoder",
     "GatedMLP",
     "GradientCodebook",
     "GridBottomUp",

@@ -30,8 +30,10 @@ def _directed(text: str, direction: str) -> type | None:
 
 
 def between_vectors(text: str, layers: str) -> str:
-    """The network for a map between two vectors of latents: the one asked for, ``layers`` if that needs images."""
-    return layers if getattr(_directed(text, "encoder"), "images_only", False) else text
+    """The network for a map between two vectors of latents: the one asked for; if that needs images, ``layers``, or
+    what it names as its own ``between``."""
+    asked = _directed(text, "encoder")
+    return getattr(asked, "between", layers) if getattr(asked, "images_only", False) else text
 
 
 def _make_network(text: str, direction: str, **context: Any) -> nn.Module:
