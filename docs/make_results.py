@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+UNVERIFIED = "published figure not verified"
 PAGE = ROOT / "docs" / "results.md"
 HEAD = """# Results
 
@@ -31,6 +32,11 @@ def measured(row: dict[str, Any]) -> str:
     return number(row["measured"]) + (f" ± {number(row['spread'])}" if row["spread"] is not None else "")
 
 
+def unverified(row: dict[str, Any]) -> bool:
+    """Whether nobody saw the published figure in its source."""
+    return row["published"] is not None and row["certainty"].startswith(UNVERIFIED)
+
+
 def table(head: list[str], lines: list[list[str]]) -> list[str]:
     """Lines of Markdown."""
     cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
@@ -45,7 +51,7 @@ def listing(rows: list[dict[str, Any]]) -> list[str]:
             row["system"],
             row["dataset"],
             f"{row['metric']} ({row['unit']})",
-            number(row["published"]),
+            number(row["published"]) + (f" ({UNVERIFIED})" if unverified(row) else ""),
             row["expected"].replace("-", "−") or "–",
             measured(row),
             row["verdict"],
@@ -95,9 +101,14 @@ def again(rows: list[dict[str, Any]]) -> str:
 
 
 def section(name: str, rows: list[dict[str, Any]]) -> str:
-    """What one file holds."""
-    shown = comparison if is_comparison(rows) else listing
-    return "\n".join([f"## {name}", "", *shown(rows)]) + "\n"
+    """What one file holds: a table for each budget."""
+    budgets: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        budgets.setdefault(row["budget"], []).append(row)
+    tables = []
+    for own in budgets.values():
+        tables += ["", *(comparison if is_comparison(own) else listing)(own)]
+    return "\n".join([f"## {name}", *tables]) + "\n"
 
 
 def text(folder: Path = ROOT / "results") -> str:

@@ -46,6 +46,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ("name", "blocks"),
     [
         ("add-a-part.md", 4),
+        ("add-a-paper.md", 2),
         ("start.md", 8),
         ("own-data.md", 7),
         ("how-to-choose.md", 4),

@@ -60,7 +60,9 @@ FLAGS = {
         *("-o", "--out", "--units", "--steps", "--row", "--range", "--split", "--seed", "--device", "--parts"),
     },
     "report": {"--samples", "--limit", "--split", "--seed", "--device", "--parts"},
-    "reproduce": {"--out", "--epochs", "--seed", "--save", "--resume", "--json"},
+    "reproduce": {
+        *("--budget", "--variant", "--out", "--epochs", "--seed", "--seeds", "--save", "--resume", "--json"),
+    },
     "list": {"--json"},
 }
 

@@ -98,6 +98,72 @@ class TestFashionMnist:
         assert capsys.readouterr().err == "vaekit: fashion-mnist has no labels here: not to be had.\n"
 
 
+class TestOmniglot:
+    def test_a_pixel_is_the_share_of_ink_on_its_area(self) -> None:
+        ink = np.zeros((2, 105, 105), bool)
+        ink[0] = True
+        ink[1, :3, :4] = True  # of the first pixel, 3.75 × 3.75: 3 rows of 3.75, all of its columns
+        small = catalogue._smaller(ink)
+        assert (small[0] == 255).all()
+        assert small[1, 0, 0] == round(255 * 3 / 3.75)
+        assert small[1, 0, 1] == round(255 * 3 / 3.75 * 0.25 / 3.75)
+        assert not small[1, 1:].any()
+        assert not small[1, :, 2:].any()
+
+    def test_images(self, real_data: Path) -> None:
+        grey = data.load("omniglot:binarization=none")
+        assert grey.kind == GreyLevels(256)
+        assert [grey.split(part).x.shape for part in ("train", "validation", "test")] == [
+            (rows, 1, 28, 28) for rows in (23_000, 1_345, 8_115)
+        ]
+        # The ink is that of all drawings, to rounding; strokes are bright on black.
+        ink = sum(
+            int((~np.load(real_data / "omniglot" / f"images_{part}.npz")["images"]).sum())
+            for part in ("background", "evaluation")
+        )
+        assert sum(sums(grey)) == pytest.approx(255 * ink * (28 / 105) ** 2, rel=1e-3)
+        assert sums(grey) == [370355212, 21631970, 130501794]  # the same rows on every machine
+        drawn = data.load("omniglot")
+        assert drawn.kind == Binary(levels=256, binarization="dynamic")
+        assert np.unique(drawn.test.x).tolist() == [0, 255]
+        assert abs(drawn.test.x.mean() - grey.test.x.mean()) < 0.1
+
+
+class TestFreyFaces:
+    def test_images(self, real_data: Path) -> None:
+        faces = data.load("frey-faces")
+        assert faces.kind == GreyLevels(256)
+        assert [faces.split(part).x.shape for part in ("train", "validation", "test")] == [
+            (rows, 1, 28, 20) for rows in (1_565, 200, 200)
+        ]
+        given = np.load(real_data / "frey_faces" / "freyfaces.npz")["images"].reshape(-1, 560)
+        rows = faces.split("all").x.reshape(-1, 560)
+        np.testing.assert_array_equal(rows[np.lexsort(rows.T)], given[np.lexsort(given.T)])
+        assert int(faces.train.x.min()) == 8
+        assert sums(faces) == [135402763, 17307281, 17258697]  # the same rows on every machine
+
+    def test_packed_by_anyone(self, real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        given = np.load(real_data / "frey_faces" / "freyfaces.npz")["images"]
+        (tmp_path / "frey_faces").mkdir()
+        np.savez(tmp_path / "frey_faces" / "freyfaces.npz", images=given)
+        monkeypatch.setenv("VAEKIT_DATA", str(tmp_path))
+        assert data.load("frey-faces").source == str(tmp_path / "frey_faces")
+        changed = given.copy()
+        changed[0, 0, 0] += 1
+        np.savez(tmp_path / "frey_faces" / "freyfaces.npz", images=changed)
+        with pytest.raises(UserError, match="has only a damaged copy"):
+            data.load("frey-faces")
+
+    def test_it_says_how_to_get_it(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("VAEKIT_DATA", str(tmp_path))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        with pytest.raises(UserError) as caught:
+            data.load("frey-faces")
+        assert "there is no download whose content is known" in caught.value.message
+        assert "jmtomczak/vae_vampprior" in caught.value.hint
+        assert "VAEKIT_DATA/frey_faces" in caught.value.hint
+
+
 class TestDigits:
     def test_is_all_of_scikit_learns_set(self) -> None:
         from sklearn.datasets import load_digits
@@ -137,7 +203,7 @@ class TestDigits:
 
 class TestAsking:
     def test_listing(self) -> None:
-        assert list(data.names()) == ["digits", "fashion-mnist", "mnist"]
+        assert list(data.names()) == ["digits", "fashion-mnist", "frey-faces", "mnist", "omniglot"]
         for function in data.names().values():
             assert function.__doc__
             assert function.__doc__.splitlines()[0].endswith(".")
@@ -161,11 +227,12 @@ class TestAsking:
         [
             (
                 "mnits",
-                "unknown data set 'mnits'; known: digits, fashion-mnist, mnist.\nhint: did you mean mnist or digits?",
+                "unknown data set 'mnits'; known: digits, fashion-mnist, frey-faces, mnist, omniglot.\n"
+                "hint: did you mean mnist or omniglot or digits?",
             ),
             (
                 "zzz",
-                "unknown data set 'zzz'; known: digits, fashion-mnist, mnist.\n"
+                "unknown data set 'zzz'; known: digits, fashion-mnist, frey-faces, mnist, omniglot.\n"
                 "hint: for data of your own give its path (.npy, .npz, .csv, .tsv, .parquet, or a folder of images).",
             ),
             (

@@ -47,6 +47,23 @@ def test_a_page(script: ModuleType, tmp_path: Path) -> None:
     assert "Again: `vaekit reproduce aevb` (budget: paper; seed 0, 1; commit at the end of the run abc1234)" in page
 
 
+def test_budgets_and_figures_that_nobody_saw(script: ModuleType, tmp_path: Path) -> None:
+    def row(budget: str, certainty: str) -> dict[str, object]:
+        return Row(
+            *("aevb", "vae", "mnist", "test ELBO", "nats", "10,000 images"),
+            *(-155.91, certainty, "", -156.5, None, (0,), budget, f"again {budget}", "abc1234", 12.0),
+        ).document()
+
+    rows = [row("paper", "published figure not verified: from memory"), row("quick", "printed")]
+    (tmp_path / "aevb.json").write_text(json.dumps(rows))
+    page = script.text(tmp_path)
+    assert page.count("| −155.91 (published figure not verified) |") == 1
+    assert page.count("| −155.91 |") == 1
+    assert page.count("| system | data |") == 2
+    assert "Again: `again paper` (budget: paper" in page
+    assert "Again: `again quick` (budget: quick" in page
+
+
 def test_several_systems_with_the_same_figures_are_columns(script: ModuleType, tmp_path: Path) -> None:
     def row(system: str, dataset: str, measured: float, expected: str = "") -> dict[str, object]:
         return Row(

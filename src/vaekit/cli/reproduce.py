@@ -7,7 +7,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
@@ -15,7 +15,7 @@ from vaekit.cli.options import Json, check_numbers, given, print_json
 from vaekit.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
-    from vaekit.papers import Row
+    from vaekit.papers import Paper, Request, Row
 
 
 @dataclass
@@ -25,44 +25,51 @@ class Options:
         tyro.conf.Positional,
         tyro.conf.arg(metavar="[PAPER]", help="its name (without one: lists them)", help_behavior_hint=""),
     ] = None
+    budget: Annotated[Literal["quick", "paper"] | None, given("BUDGET")] = None
+    """quick: minutes on two cores, with figures expected of that; paper: the published schedule (default: quick)."""
+    variant: Annotated[tuple[str, ...], given("NAME …")] = ()
+    """Only these parts of the paper, also separated by commas (default: all of them)."""
     out: Annotated[Path | None, given("FOLDER")] = None
     """Where the runs and report.html go (default: runs/PAPER)."""
     epochs: Annotated[int | None, given("N")] = None
-    """Instead of the published number; what is expected of that many is then not asked for."""
-    seed: int = 0
-    """Of weights, data order and noise."""
+    """Instead of the budget's number; what is expected of that many is then not asked for."""
+    seed: Annotated[int | None, given("N")] = None
+    """Of weights, data order and noise (default: 0)."""
+    seeds: Annotated[int | None, given("N")] = None
+    """How many seeds, from --seed on; figures are means over them (default: the budget's number)."""
     save: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Write the rows to results/PAPER.json too."""
+    """Write the rows to results/PAPER.json too, or to results/PAPER-VARIANT.json if that is all that was run."""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Go on with what is in the folder, exactly as if it had not stopped."""
+    """Go on with what is in the folder, exactly as if it had not stopped; what is not given is as it was."""
     json: Json = False
 
 
 def run(options: Options) -> int:
-    check_numbers(epochs=options.epochs, seed=options.seed)
+    check_numbers(epochs=options.epochs, seed=options.seed, seeds=options.seeds)
     from vaekit import papers
+    from vaekit.papers.saved import keep_request, results_file, save_rows
 
     if options.paper is None:
         _list(options)
         return 0
     paper = papers.find(options.paper)
-    folder = options.out or Path("runs") / paper.name
-    if not options.resume and folder.is_dir() and any(folder.iterdir()):
-        raise UserError(f"{folder} is not empty.", "--resume goes on with it, --out names another.")
+    request = _request(paper, options)
+    paper.check(request)
     try:
-        done = paper.reproduce(papers.Request(folder, options.epochs, options.seed, options.resume))
+        keep_request(paper, request)
+        done = paper.reproduce(request)
     except Interrupted as error:
         print(f"error: {error.message}", file=sys.stderr)
         where = f" --out {options.out}" if options.out else ""
         print(f"hint: vaekit reproduce {paper.name}{where} --resume goes on from there.", file=sys.stderr)
         return 130
-    documents = [row.document() for row in done.rows]
     if options.save:
-        from vaekit.training.files import write_json
-
-        write_json(Path("results") / f"{paper.name}.json", documents)
+        path = results_file(paper, request.variants)
+        save_rows(path, done.rows)
+        print(f"rows: {path}", file=sys.stderr)
     if options.json:
-        print_json({"paper": paper.name, **done.headline, "folder": str(folder), "rows": documents})
+        documents = [row.document() for row in done.rows]
+        print_json({"paper": paper.name, **done.headline, "folder": str(request.folder), "rows": documents})
         return 0
     for row in done.rows:
         print(_line(row))
@@ -70,11 +77,36 @@ def run(options: Options) -> int:
     return 0
 
 
+def _request(paper: Paper, options: Options) -> Request:
+    """What is asked for; with --resume, on top of what was asked for before.
+
+    Raises:
+        UserError: if the folder is in use, or is that of another paper.
+    """
+    from vaekit import papers
+    from vaekit.papers.saved import ASKED, resumed
+
+    folder = options.out or Path("runs") / paper.name
+    if not options.resume and folder.is_dir() and any(entry.name != ASKED for entry in folder.iterdir()):
+        raise UserError(f"{folder} is not empty.", "--resume goes on with it, --out names another.")
+    asked = {name: getattr(options, name) for name in ("budget", "epochs", "seed", "seeds")}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if variants := tuple(name for each in options.variant for name in each.split(",") if name):
+        asked["variants"] = variants
+    request = papers.Request(folder, resume=options.resume, **asked)
+    return resumed(paper, request, list(asked)) if options.resume else request
+
+
 def _line(row: Row) -> str:
-    beside: list[Any] = [f"published {row.published:g}"] if row.published is not None else []
+    from vaekit.papers.paper import UNVERIFIED
+
+    beside: list[Any] = []
+    if row.published is not None:
+        beside.append(f"published {row.published:g}" + f", {UNVERIFIED}" * row.unverified)
     beside += [f"expected {row.expected}: {row.verdict}"] if row.expected else []
-    note = f"  ({', '.join(beside)})" if beside else ""
-    return f"{row.system}: {row.metric} {row.measured:.3f} {row.unit}{note}"
+    note = f"  ({'; '.join(beside)})" if beside else ""
+    spread = f" ± {row.spread:.3f}" if row.spread is not None else ""
+    return f"{row.system}: {row.metric} {row.measured:.3f}{spread} {row.unit}{note}\n    {row.dataset}: {row.protocol}"
 
 
 def _list(options: Options) -> None:
@@ -82,8 +114,17 @@ def _list(options: Options) -> None:
 
     entries = papers.papers().values()
     if options.json:
-        rows = [{"name": entry.name, "title": entry.title, "citation": entry.citation} for entry in entries]
+        rows = [
+            {
+                "name": entry.name,
+                "title": entry.title,
+                "citation": entry.citation,
+                "variants": list(entry.variants),
+            }
+            for entry in entries
+        ]
         print_json({"papers": rows})
         return
     for entry in entries:
-        print(f"{entry.name}  {entry.title}\n    {entry.citation}")
+        variants = f"\n    variants: {', '.join(entry.variants)}" if entry.variants else ""
+        print(f"{entry.name}  {entry.title}\n    {entry.citation}{variants}")

@@ -111,6 +111,58 @@ def fashion_mnist(binarization: Literal["none", "dynamic"] = "none") -> Dataset:
     return _images("fashion-mnist", images, labels, binarization, source)
 
 
+@named("omniglot")
+def omniglot(binarization: Literal["dynamic", "none"] = "dynamic") -> Dataset:
+    """Omniglot's handwritten characters, 28×28: 23000 training, 1345 validation, 8115 test images.
+
+    Made from the 105×105 drawings: a grey level is the share of ink on its area of 3.75×3.75. Of the 20 drawings of
+    each of the 1623 characters 5 are test images. The 28×28 file of Burda et al. (2016) has nearly as many rows, but
+    they are not the same: figures are not comparable digit for digit with those on that file.
+
+    Raises:
+        UserError: if the files cannot be had.
+    """
+    drawings, source = [], ""
+    for part in ("background", "evaluation"):
+        content, place = fetch("omniglot", f"images_{part}.npz")
+        source = source or place
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            drawings += list(archive["images"])
+    grey = np.stack([_smaller(~character) for character in drawings])
+    # RandomState: frozen by NumPy's policy.
+    random = np.random.RandomState(0)
+    order = np.stack([random.permutation(20) for _ in drawings])
+    mixed = np.take_along_axis(grey, order[:, :, None, None], axis=1)
+    seen, test = mixed[:, :15].reshape(-1, 1, 28, 28), mixed[:, 15:].reshape(-1, 1, 28, 28)
+    seen = seen[random.permutation(len(seen))]
+    return _grey("omniglot", [Split(seen[:-1345]), Split(seen[-1345:]), Split(test)], 256, binarization, source)
+
+
+def _smaller(ink: np.ndarray) -> np.ndarray:
+    """Drawings ``(n, 105, 105)`` of 0 and 1 as ``(n, 28, 28)``, 256 levels: the share of ink on each pixel's area."""
+    # A new pixel is 15 quarters of an old one wide: whole numbers, which float32 holds exactly.
+    old, new = 4 * np.arange(105), 15 * np.arange(28)[:, None]
+    quarters = (np.minimum(old + 4, new + 15) - np.maximum(old, new)).clip(0).astype(np.float32)
+    filled = quarters @ (ink.astype(np.float32) @ quarters.T)
+    return np.rint(filled.astype(np.float64) * 255 / 225).astype(np.uint8)
+
+
+@named("frey-faces")
+def frey_faces() -> Dataset:
+    """Frey faces, 28×20 grey: 1565 training, 200 validation, 200 test images of one video.
+
+    The rows are mixed, so that test images have neighbours in the training set: figures are optimistic.
+
+    Raises:
+        UserError: if the file cannot be had.
+    """
+    content, source = fetch("frey_faces", "freyfaces.npz")
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        x = archive["images"].reshape(-1, 1, 28, 20)
+    x = x[np.random.RandomState(0).permutation(len(x))]
+    return _grey("frey-faces", [Split(x[:1565]), Split(x[1565:1765]), Split(x[1765:])], 256, "none", source)
+
+
 @named("digits")
 def digits(binarization: Literal["dynamic", "none"] = "dynamic") -> Dataset:
     """Handwritten digits, 8×8 with 17 grey levels, embedded in scikit-learn: 1257 + 270 + 270 images."""

@@ -19,6 +19,7 @@ import tarfile
 import tempfile
 import threading
 import time
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -49,11 +50,12 @@ class Source:
     """Where the files of one set come from.
 
     Attributes:
-        url: the official folder.
+        url: the official folder; empty if there is no download that could be checked.
         ending: what the official file names end with.
         folders: where the files may lie under ``VAEKIT_DATA``.
         sha256: pins of the uncompressed content by file name; any of them will do.
         package: reads all files out of a system package, and how to call that package for people.
+        how: how to get the files by hand, where nothing else gets them.
     """
 
     url: str
@@ -62,6 +64,7 @@ class Source:
     sha256: dict[str, tuple[str, ...]]
     package: Callable[[Path], Files] | None = None
     package_name: str = ""
+    how: str = ""
 
 
 def fetch(collection: str, name: str) -> tuple[bytes, str]:
@@ -82,8 +85,9 @@ def fetch(collection: str, name: str) -> tuple[bytes, str]:
             reasons.append(str(reason))
     raise UserError(
         f"the file {collection}/{name} could not be had: {'; '.join(reasons)}.",
-        hint="set VAEKIT_DATA to a folder that has the file, or start with `vaekit train digits`, "
-        "which needs no download.",
+        hint=SOURCES[collection].how
+        or "set VAEKIT_DATA to a folder that has the file, or start with `vaekit train digits`, which needs no "
+        "download.",
     )
 
 
@@ -124,6 +128,8 @@ def _from_cache(collection: str, name: str) -> tuple[bytes, str]:
 
 def _from_web(collection: str, name: str) -> tuple[bytes, str]:
     source = SOURCES[collection]
+    if not source.url:
+        raise _Missing("there is no download whose content is known")
     url = f"{source.url}{name}{source.ending}"
     host = urlsplit(url).netloc
     _stop_if_dead(host)
@@ -252,7 +258,24 @@ def _checked(collection: str, name: str, raw: bytes) -> bytes | None:
         except (OSError, EOFError, zlib.error):
             return None
     pins = SOURCES[collection].sha256.get(name, ())
-    return content if hashlib.sha256(content).hexdigest() in pins else None
+    return content if hashlib.sha256(content).hexdigest() in pins or _digest_of_arrays(content) in pins else None
+
+
+def _digest_of_arrays(content: bytes) -> str:
+    """SHA-256 of what is in an ``.npz``, whoever packed it; nothing if it is none, or too large."""
+    digest, total = hashlib.sha256(), 0
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            for name in sorted(archive.namelist()):
+                with archive.open(name) as member:
+                    while piece := member.read(1 << 20):
+                        digest.update(piece)
+                        total += len(piece)
+                        if total > LARGEST:
+                            return ""
+    except (zipfile.BadZipFile, OSError, EOFError, zlib.error, NotImplementedError, RuntimeError):
+        return ""
+    return digest.hexdigest()
 
 
 def _cached(collection: str, name: str) -> Path:
@@ -302,6 +325,26 @@ SOURCES: dict[str, Source] = {
         },
         package=_debian_fashion,
         package_name="Debian package dataset-fashion-mnist",
+    ),
+    # Made from the images_background.zip and images_evaluation.zip of the authors, which hold as many PNG files.
+    "omniglot": Source(
+        url="https://github.com/bitsandscraps/omniglot/raw/b0481240b7eb42393285a93ce7d2f266ff10c62b/",
+        ending="",
+        folders=("omniglot", ""),
+        sha256={
+            "images_background.npz": ("8bf84167413cd00beacdce3fe582f780ab538d8dbef043a6d688f2527bbce199",),
+            "images_evaluation.npz": ("0b84c7ffd94c4841c0040e529c86a82eaaccb986d8eadad5673f7991b7475276",),
+        },
+    ),
+    # The pin is of the array as NumPy writes it: anyone can pack the images again.
+    "frey_faces": Source(
+        url="",
+        ending="",
+        folders=("frey_faces", ""),
+        sha256={"freyfaces.npz": ("2177ea074dc1d5ce35294c687dfce79ced65db6d7b745d95a2e1757fcfbe41c0",)},
+        how="take the array of 1965 × 560 grey levels out of datasets/Freyfaces/freyfaces.pkl of the repository "
+        "jmtomczak/vae_vampprior, keep it as uint8 with numpy.savez_compressed('freyfaces.npz', "
+        "images=x.reshape(1965, 28, 20)) in VAEKIT_DATA/frey_faces, and set VAEKIT_DATA.",
     ),
     # Each file is pinned twice: the original text, and the same numbers as a MATLAB file under the same name.
     "binarized_mnist": Source(

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import vaekit
-from vaekit.errors import unknown
+from vaekit.errors import UserError, unknown
 
+BUDGETS = ("quick", "paper")
+# What the certainty of a published figure begins with that was never seen in its source.
+UNVERIFIED = "published figure not verified"
 _EXPECTED = re.compile(r"(?P<sign>[≥≤<>]) (?P<number>-?\d+(\.\d+)?)")
 
 
@@ -27,12 +30,12 @@ class Row:
         unit: its unit.
         protocol: split, binarisation, samples and whatever else the figure depends on.
         published: the published figure, if there is one.
-        certainty: how sure the published figure is.
+        certainty: how sure the published figure is; begins with :data:`UNVERIFIED` where nobody saw it in its source.
         expected: the bound that the measured figure is held against, ``"≥ -157.0"``; empty for none.
         measured: the figure.
         spread: standard deviation over seeds; ``None`` for a single one.
         seeds: the seeds.
-        budget: ``paper`` for the published schedule, else what was run instead.
+        budget: ``paper`` for the published schedule, ``quick`` for the short one, else what was run instead.
         command: what repeats it.
         commit: of the code that measured; ``None`` outside a checkout.
         seconds: of training.
@@ -63,6 +66,11 @@ class Row:
     def __post_init__(self) -> None:
         object.__setattr__(self, "verdict", verdict(self.measured, self.expected))
 
+    @property
+    def unverified(self) -> bool:
+        """Whether there is a published figure that nobody saw in its source."""
+        return self.published is not None and self.certainty.startswith(UNVERIFIED)
+
     def document(self) -> dict[str, Any]:
         """The row as JSON values."""
         return asdict(self) | {"seeds": list(self.seeds)}
@@ -90,15 +98,21 @@ class Request:
 
     Attributes:
         folder: where runs, pictures and the page go.
-        epochs: instead of the published number.
-        seed: of weights, order and noise.
+        epochs: instead of the number that belongs to the budget.
+        seed: of weights, order and noise; the first of several.
         resume: go on with what is in the folder.
+        budget: ``quick`` or ``paper``.
+        variants: which of the paper's variants; all of them by default.
+        seeds: how many, from ``seed`` on; as many as belong to the budget by default.
     """
 
     folder: Path
     epochs: int | None = None
     seed: int = 0
     resume: bool = False
+    budget: str = "quick"
+    variants: tuple[str, ...] = ()
+    seeds: int | None = None
 
 
 class Reproduction(NamedTuple):
@@ -124,12 +138,27 @@ class Paper:
         title: what it is, in a line.
         citation: authors, year, where.
         reproduce: does it.
+        variants: what can be run by itself; none where the paper is one piece with one seed.
     """
 
     name: str
     title: str
     citation: str
     reproduce: Callable[[Request], Reproduction]
+    variants: tuple[str, ...] = ()
+
+    def check(self, request: Request) -> None:
+        """
+        Raises:
+            UserError: if the paper cannot be run as it is asked for.
+        """
+        if request.budget not in BUDGETS:
+            raise unknown("budget", request.budget, BUDGETS)
+        if not self.variants and (request.variants or request.seeds is not None):
+            raise UserError(f"{self.name} is one piece and runs with one seed: leave --variant and --seeds out.")
+        for name in request.variants:
+            if name not in self.variants:
+                raise unknown(f"variant of {self.name}", name, self.variants)
 
 
 _PAPERS: dict[str, Paper] = {}
@@ -141,10 +170,15 @@ def paper(
     """Enter a function in the list of papers."""
 
     def enter(function: Callable[[Request], Reproduction]) -> Callable[[Request], Reproduction]:
-        _PAPERS[name] = Paper(name, title, citation, function)
+        enroll(Paper(name, title, citation, function))
         return function
 
     return enter
+
+
+def enroll(entry: Paper) -> None:
+    """Put a paper into the list."""
+    _PAPERS[entry.name] = entry
 
 
 def papers() -> Mapping[str, Paper]:

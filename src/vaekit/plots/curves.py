@@ -38,6 +38,24 @@ def terms_curve(metrics: Records) -> Figure:
     return figure
 
 
+def courses(named: Mapping[str, Records], title: str) -> Figure:
+    """The validation bounds of several runs in one plot.
+
+    Args:
+        named: the records of each run, by its name.
+        title: what they were trained on.
+    """
+    figure, (axes,) = panels()
+    for place, (name, metrics) in enumerate(named.items()):
+        key = "validation_elbo" if any("validation_elbo" in record for record in metrics) else "validation_log_px"
+        # Ten colours, then the same ten dashed.
+        _draw(axes, metrics, key, name, color=f"C{place % 10}", linestyle=("-", "--", ":")[place // 10 % 3])
+    _finish(axes, title)
+    if len(named) > 1:
+        axes.legend(frameon=False, fontsize="x-small", ncols=1 + (len(named) > 6))
+    return figure
+
+
 def _bound(axes: Any, metrics: Records) -> None:
     _draw(axes, metrics, "train_model_objective", "training objective", color=GREY)
     _draw(axes, metrics, "validation_elbo", "validation ELBO", color=BLUE)
