@@ -120,6 +120,15 @@ ENTRIES: dict[str, Entry] = {
         volume="70",
         pages="933--941",
     ),
+    "Davidson et al. 2018": _talk(
+        "davidson2018hyperspherical",
+        "Hyperspherical Variational Auto-Encoders",
+        "Davidson, Tim R. and Falorsi, Luca and De Cao, Nicola and Kipf, Thomas and Tomczak, Jakub M.",
+        "Conference on Uncertainty in Artificial Intelligence",
+        2018,
+        "1804.00891",
+        pages="856--865",
+    ),
     "Dhariwal et al. 2020": _article(
         "dhariwal2020jukebox",
         "Jukebox: A Generative Model for Music",
@@ -128,6 +137,14 @@ ENTRIES: dict[str, Entry] = {
         "arXiv preprint arXiv:2005.00341",
         2020,
         "2005.00341",
+    ),
+    "Dinh et al. 2017": _talk(
+        "dinh2017density",
+        "Density Estimation Using Real {NVP}",
+        "Dinh, Laurent and Sohl-Dickstein, Jascha and Bengio, Samy",
+        _ICLR,
+        2017,
+        "1605.08803",
     ),
     "Fu et al. 2019": _talk(
         "fu2019cyclical",
@@ -145,6 +162,14 @@ ENTRIES: dict[str, Entry] = {
         "Botvinick, Matthew and Mohamed, Shakir and Lerchner, Alexander",
         _ICLR,
         2017,
+    ),
+    "Jang et al. 2017": _talk(
+        "jang2017categorical",
+        "Categorical Reparameterization with {Gumbel}-Softmax",
+        "Jang, Eric and Gu, Shixiang and Poole, Ben",
+        _ICLR,
+        2017,
+        "1611.01144",
     ),
     "Kingma et al. 2016": _talk(
         "kingma2016improved",
@@ -202,6 +227,14 @@ ENTRIES: dict[str, Entry] = {
         2017,
         "1608.03983",
     ),
+    "Maddison et al. 2017": _talk(
+        "maddison2017concrete",
+        "The Concrete Distribution: A Continuous Relaxation of Discrete Random Variables",
+        "Maddison, Chris J. and Mnih, Andriy and Teh, Yee Whye",
+        _ICLR,
+        2017,
+        "1611.00712",
+    ),
     "Makhzani et al. 2015": _article(
         "makhzani2015adversarial",
         "Adversarial Autoencoders",
@@ -209,6 +242,17 @@ ENTRIES: dict[str, Entry] = {
         "arXiv preprint arXiv:1511.05644",
         2015,
         "1511.05644",
+    ),
+    "Rezende & Mohamed 2015": _talk(
+        "rezende2015variational",
+        "Variational Inference with Normalizing Flows",
+        "Rezende, Danilo Jimenez and Mohamed, Shakir",
+        _ICML,
+        2015,
+        "1505.05770",
+        series=_PMLR,
+        volume="37",
+        pages="1530--1538",
     ),
     "Rezende et al. 2014": _talk(
         "rezende2014stochastic",
@@ -258,6 +302,14 @@ ENTRIES: dict[str, Entry] = {
             "author": "{The TensorFlow Authors}",
             "howpublished": r"\url{https://www.tensorflow.org/tutorials/generative/cvae}",
         },
+    ),
+    "Tomczak & Welling 2016": _article(
+        "tomczak2016improving",
+        "Improving Variational Auto-Encoders Using {Householder} Flow",
+        "Tomczak, Jakub M. and Welling, Max",
+        "arXiv preprint arXiv:1611.09630",
+        2016,
+        "1611.09630",
     ),
     "Tomczak & Welling 2018": _talk(
         "tomczak2018vampprior",

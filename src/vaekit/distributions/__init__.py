@@ -1,24 +1,36 @@
 """What ``torch.distributions`` lacks."""
 
+from vaekit.distributions import gaussian_kl as _formulas  # noqa: F401 - registers them
 from vaekit.distributions.chain import Chain, levels
 from vaekit.distributions.cholesky_normal import CholeskyNormal
 from vaekit.distributions.discretized_logistic import DiscretizedLogistic
 from vaekit.distributions.divergence import divergence
+from vaekit.distributions.flow import Flow
+from vaekit.distributions.householder_normal import HouseholderNormal
 from vaekit.distributions.independent_bernoulli import IndependentBernoulli
 from vaekit.distributions.masked import log_prob
 from vaekit.distributions.moments import centre, moments
+from vaekit.distributions.one_hots import OneHots
 from vaekit.distributions.optimal_normal import OptimalNormal
 from vaekit.distributions.point_mass import PointMass
+from vaekit.distributions.rank_one_normal import RankOneNormal
 from vaekit.distributions.trail import Trail, follow
+from vaekit.distributions.von_mises_fisher import HypersphericalUniform, VonMisesFisher
 
 __all__ = [
     "Chain",
     "CholeskyNormal",
     "DiscretizedLogistic",
+    "Flow",
+    "HouseholderNormal",
+    "HypersphericalUniform",
     "IndependentBernoulli",
+    "OneHots",
     "OptimalNormal",
     "Trail",
     "PointMass",
+    "RankOneNormal",
+    "VonMisesFisher",
     "centre",
     "divergence",
     "follow",

@@ -13,6 +13,7 @@ from torch.distributions import Distribution
 
 from vaekit.distributions.chain import levels
 from vaekit.distributions.divergence import divergence
+from vaekit.distributions.supports import in_words, space_of
 from vaekit.distributions.trail import Trail
 from vaekit.errors import UserError
 from vaekit.networks.concatenate import side_by_side
@@ -235,7 +236,22 @@ def _evaluate(p: Distribution, q: Distribution, z: Tensor, analytic_holds: bool)
 
     if not getattr(q, "has_density", True):
         return Latent(z, lambda: p.log_prob(z), None)
+    _check_one_space(p, q)
     return Latent(z, lambda: p.log_prob(z), lambda: q.log_prob(z), formula)
+
+
+def _check_one_space(p: Distribution, q: Distribution) -> None:
+    """
+    Raises:
+        UserError: if prior and posterior are over different spaces: the ratio of their densities would mean nothing.
+    """
+    ours, theirs = space_of(q), space_of(p)
+    if ours is not None and theirs is not None and ours != theirs:
+        raise UserError(
+            f"the posterior is over {in_words(q)}, the prior over {in_words(p)}; both must be over the same latents.",
+            hint="von-mises-fisher goes with hyperspherical-uniform, categorical with uniform-categorical of as many "
+            "categories, and the others go with each other.",
+        )
 
 
 Latents = Tensor | dict[str, Tensor]

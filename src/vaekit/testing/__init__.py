@@ -13,7 +13,7 @@ Where the truth is known: :mod:`vaekit.testing.linear_gaussian` (log p(x) in clo
 
 from vaekit.testing import enumerable, linear_gaussian
 from vaekit.testing.bound import check_bound
-from vaekit.testing.density import check_density, check_mass
+from vaekit.testing.density import check_density, check_mass, check_on_sphere
 from vaekit.testing.gradients import check_gradient
 from vaekit.testing.likelihood import check_likelihood
 from vaekit.testing.model import check_model
@@ -37,6 +37,7 @@ __all__ = [
     "check_model",
     "check_network",
     "check_objective",
+    "check_on_sphere",
     "check_posterior",
     "check_prior",
     "check_rebuilds",

@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import MultivariateNormal
+from torch.distributions import Distribution, MultivariateNormal
 
+from vaekit.distributions.supports import UnitVectors, support_of_one
 from vaekit.testing.statistics import assert_equal, assert_mean, assert_within, reproducible, seeded
 
 POINTS = {1: 4001, 2: 401}  # along each axis; numbers of intervals that can be halved twice
@@ -135,3 +137,80 @@ def check_mass(log_p: Tensor, drawn: Tensor, what: str) -> None:
     # One count more than the binomial's standard error: rare values are not normally distributed.
     error = (expected * (1 - expected).clamp_min(0) / len(drawn)).sqrt() + 1 / len(drawn)
     assert_within(seen - expected, error, f"frequencies of {what}")
+
+
+@reproducible
+def check_on_sphere(log_prob: Callable[[Tensor], Tensor], samples: Tensor, what: str) -> None:
+    """The same as :func:`check_density` for unit vectors: a density with respect to the area of the sphere.
+
+    A grid of angles on the circle and the sphere; above, uniform points and half of the samples, as there.
+
+    Args:
+        log_prob: of unit vectors ``(points, dims)`` in nats, shape ``(points,)``; in float64.
+        samples: ``(samples, dims)``, independent.
+        what: names the density in the message.
+
+    Raises:
+        AssertionError: if samples have another length than 1, the density is not normalised, or they do not follow it.
+    """
+    samples = samples.detach().double()
+    length = samples.norm(dim=-1)
+    assert_equal(length, torch.ones_like(length), f"the length of samples of {what}")
+    dims = samples.shape[-1]
+    kept, used = samples, samples
+    if dims > 3:
+        kept, used = samples.chunk(2)
+    rule = _sphere_rule(dims, kept, log_prob)
+    log_p = log_prob(rule.points).detach()
+    total, error = rule.integrate(log_p.exp())
+    assert_within(total - 1, error + 1e-8, f"the integral of {what} minus one")
+    exact, error = rule.integrate(log_p.exp()[:, None] * _statistics(rule.points, log_p))
+    seen = _statistics(used, log_prob(used).detach())
+    assert_mean(seen, exact, f"moments and entropy of samples of {what}", error + 1e-8)
+
+
+def _sphere_rule(dims: int, samples: Tensor, log_prob: Callable[[Tensor], Tensor]) -> Rule:
+    log_area = math.log(2) + 0.5 * dims * math.log(math.pi) - math.lgamma(0.5 * dims)
+    if dims > 3:
+        with seeded(1):  # other noise than that of the samples
+            uniform = torch.nn.functional.normalize(torch.randn_like(samples), dim=-1)
+        points = torch.cat([samples, uniform])
+        log_p = log_prob(points).detach()
+        log_mixture = math.log(0.5) + torch.logaddexp(log_p, torch.full_like(log_p, -log_area))
+        return Rule(points, (-log_mixture).exp() / len(points))
+    # Equal steps of longitude, which are exact to rounding for what is smooth, and Gauss's heights on the sphere.
+    heights, weights = np.polynomial.legendre.leggauss(200) if dims == 3 else (np.zeros(1), np.full(1, 2.0))
+    angle = torch.arange(800, dtype=torch.float64) * (2 * math.pi / 800)
+    h, a = torch.meshgrid(torch.from_numpy(heights), angle, indexing="ij")
+    radius = (1 - h.square()).sqrt()
+    points = torch.stack([radius * a.cos(), radius * a.sin(), h][:dims], dim=-1).reshape(-1, dims)
+    fine = torch.from_numpy(weights / 2)[:, None] * torch.full_like(h, math.exp(log_area) / 800)
+    coarse = []
+    for every in (2, 4):
+        thinned = torch.zeros_like(fine)
+        thinned[:, ::every] = every * fine[:, ::every]
+        coarse.append(thinned.flatten())
+    return Rule(points, fine.flatten(), tuple(coarse))
+
+
+def check_law(q: Distribution, log_prob: Callable[[Tensor], Tensor], samples: Tensor, what: str) -> None:
+    """:func:`check_density`, :func:`check_on_sphere` or :func:`check_mass`, by the space that a distribution is over.
+
+    Args:
+        q: tells the space.
+        log_prob: of flat events ``(points, elements)`` in nats, shape ``(points,)``; in float64.
+        samples: ``(samples, elements)``, independent.
+        what: names the distribution in the message.
+
+    Raises:
+        AssertionError: if its mass is not one or the samples do not follow it.
+    """
+    if q.has_enumerate_support:
+        values = q.enumerate_support(expand=False).reshape(-1, samples.shape[-1])
+        nearest = torch.cdist(samples, values).min(-1)
+        assert_equal(nearest.values, torch.zeros_like(nearest.values), f"samples of {what}, against its values")
+        check_mass(log_prob(values), nearest.indices, what)
+    elif isinstance(support_of_one(q), UnitVectors):
+        check_on_sphere(log_prob, samples, what)
+    else:
+        check_density(log_prob, samples, what)

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from vaekit.distributions.codes import Codes
 from vaekit.distributions.divergence import divergence
 from vaekit.testing.copies import flat, own_parameters, precise, unflat
-from vaekit.testing.density import check_density, check_mass
+from vaekit.testing.density import check_law, check_mass
 from vaekit.testing.finite import code_vectors, every_grid, grid_number
 from vaekit.testing.gradients import check_arrives
 from vaekit.testing.rebuild import check_rebuilds
@@ -69,7 +69,7 @@ def check_prior(prior: nn.Module, latent_dim: int | tuple[int, ...], condition: 
                 points = points if condition is None else points.unsqueeze(-2)
                 return p.log_prob(unflat(points, drawn, torch.Size(event))).reshape(-1)
 
-            check_density(density, z.reshape(DRAWS, length), name)
+            check_law(p, density, z.reshape(DRAWS, length), name)
     itself = divergence(p, prior(condition))
     if itself is not None:
         assert_equal(itself[0], torch.zeros_like(itself[0]), f"{name}: KL(p‖p)")
