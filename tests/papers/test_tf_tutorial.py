@@ -208,9 +208,9 @@ def test_an_interrupted_run_goes_on(
 
 def test_the_list_and_unknown_names(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce"]) == 0
-    assert capsys.readouterr().out.startswith("tf-tutorial  the classic walk-through")
+    assert "tf-tutorial  the classic walk-through" in capsys.readouterr().out
     assert main(["reproduce", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["papers"][0]["name"] == "tf-tutorial"
+    assert "tf-tutorial" in [entry["name"] for entry in json.loads(capsys.readouterr().out)["papers"]]
     assert main(["reproduce", "tutorial"]) == 2
     assert "unknown paper 'tutorial'" in capsys.readouterr().err
     assert main(["reproduce", "tf-tutorial", "--epochs", "0"]) == 2
