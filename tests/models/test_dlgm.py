@@ -108,7 +108,7 @@ def test_weights_of_linear_levels_are_unbiased() -> None:
 
 
 def test_the_divergence_is_that_of_the_noise() -> None:
-    """½ Σ_l [‖μ_l‖² + tr C_l − log|C_l| − K], Rezende et al. 2014, equation 12."""
+    """½ Σ_l [‖μ_l‖² + tr C_l − log|C_l| − K], Rezende et al. 2014, section 4."""
     vae = model("diagonal", 2).double()
     x = BATCH.x.double()
     with seeded():

@@ -10,7 +10,7 @@ from vaekit.config import part
 from vaekit.networks.layer import Linear
 
 
-@part("network/deep-latent", paper="Rezende et al. 2014, equations 1 to 3")
+@part("network/deep-latent", paper="Rezende et al. 2014, section 2")
 class DeepLatent(nn.Module):
     """h_L = G_L ξ_L, h_l = T_l(h_{l+1}) + G_l ξ_l; features are those of a network at h_1.
 

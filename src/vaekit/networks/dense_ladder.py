@@ -13,7 +13,7 @@ from vaekit.networks.layer import Linear
 from vaekit.networks.network import FlatHead, Shape, dimensions, needed, size
 
 
-@part("rung/dense", paper="Sønderby et al. 2016; Child 2021, section 3")
+@part("rung/dense", paper="Sønderby et al. 2016; Child 2021")
 class DenseRung(nn.Module):
     """One level: p(z|h) and a correction of h from a block; then h + G z, and a residual block.
 
@@ -67,7 +67,7 @@ class DenseGaussianHead(nn.Module):
         return self.block(*inputs).unflatten(-1, (2, self.latent_dim))
 
 
-@part("bottom-up/dense", paper="Sønderby et al. 2016, equation 6")
+@part("bottom-up/dense", paper="Sønderby et al. 2016, section 2")
 class DenseBottomUp(nn.Module):
     """d_1 = a linear map of x, d_l = d_{l−1} + block(d_{l−1}): features for every level, from the top.
 

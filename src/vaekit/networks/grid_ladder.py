@@ -33,7 +33,7 @@ def reduce(h: Tensor, grid: Size) -> Tensor:
     return over_leading(lambda h: adaptive_avg_pool2d(h, grid), h, 3) if h.shape[-2:] != grid else h
 
 
-@part("rung/grid", paper="Child 2021, section 3 and appendix")
+@part("rung/grid", paper="Child 2021")
 class GridRung(nn.Module):
     """One level on a grid, by 1×1 and 3×3 convolutions; otherwise as :class:`DenseRung`.
 
@@ -113,7 +113,7 @@ class GridLadderHead(nn.Module):
         return self.last(nn.functional.gelu(h + self.residual(h)))
 
 
-@part("bottom-up/grid", paper="Child 2021, section 3 and appendix")
+@part("bottom-up/grid", paper="Child 2021")
 class GridBottomUp(nn.Module):
     """A convolution, and residual blocks on ever coarser grids: features for every level, from the top.
 

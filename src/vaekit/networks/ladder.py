@@ -45,7 +45,7 @@ class Place:
         return self._seen[2]
 
 
-@part("network/ladder", paper="Sønderby et al. 2016; Child 2021, section 3")
+@part("network/ladder", paper="Sønderby et al. 2016; Child 2021")
 class Ladder(nn.Module):
     """h_l = f_l(h_{l+1}, z_l) from a trained start; p(z_l|z_>l) is a Gaussian that h_l gives.
 

@@ -38,7 +38,7 @@ def _variant(levels: int, dense_width: int, grid_width: int, expected: str) -> V
 LADDER = Experiment(
     name="ladder",
     title="ladders of two, four and eight levels with equally many weights",
-    citation="Sønderby et al. 2016, Ladder Variational Autoencoders; Child 2021, Very Deep VAEs, section 4.1",
+    citation="Sønderby et al. 2016, Ladder Variational Autoencoders; Child 2021, Very Deep VAEs",
     budgets={"quick": Budget(10), "paper": Budget(400, seeds=3)},
     variants=[_variant(2, 176, 192, "≤ 83.0"), _variant(4, 134, 144, "≤ 81.5"), _variant(8, 100, 106, "≤ 80.0")],
     differences=[

@@ -10,7 +10,7 @@ from vaekit import distributions
 from vaekit.config import part
 
 
-@part("posterior/independent", paper="Rezende et al. 2014, section 3.1")
+@part("posterior/independent", paper="Rezende et al. 2014, section 4")
 class Independent(nn.Module):
     """Π_l q(z_l|x).
 

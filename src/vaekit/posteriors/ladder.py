@@ -16,7 +16,7 @@ from vaekit.networks.positive import checked_minimum, positive
 Parameters = tuple[Tensor, Tensor]
 
 
-@part("posterior/ladder", paper="Child 2021, section 3; Kingma et al. 2016, section 5")
+@part("posterior/ladder", paper="Child 2021; Kingma et al. 2016")
 class Ladder(nn.Module):
     """q(z_l|x, z_>l) = N(μ, diag σ²), both from a block that reads h_l of the path and d_l(x).
 
@@ -48,7 +48,7 @@ class Ladder(nn.Module):
         return _from_the_top(self, x, condition, parameters)
 
 
-@part("posterior/precision-weighted", paper="Sønderby et al. 2016, equations 8 to 11")
+@part("posterior/precision-weighted", paper="Sønderby et al. 2016, section 2")
 class PrecisionWeighted(nn.Module):
     """q(z_l|x, z_>l) ∝ N(z_l; μ̂(x), σ̂²(x)) p(z_l|z_>l): what x says, weighed with the prior by their precisions.
 

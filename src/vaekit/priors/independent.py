@@ -10,7 +10,7 @@ from vaekit import distributions
 from vaekit.config import part
 
 
-@part("prior/independent", paper="Rezende et al. 2014, equation 3")
+@part("prior/independent", paper="Rezende et al. 2014, section 2")
 class Independent(nn.Module):
     """Π_l p(z_l): what makes the latents depend on each other is left to the likelihood's network.
 
