@@ -56,7 +56,8 @@ class VAE(nn.Module):
         prior = self.prior(batch.condition)
         latents, penalty = draw_latents(self.posterior(batch.x, batch.condition), prior, samples)
         p = self.likelihood(bare(latents.trail), batch.condition)
-        return Draw(latents, log_prob(p, batch.x, batch.mask), penalty)
+        # Without the trail, whose states are as large as what a backward pass keeps.
+        return Draw(dict(latents), log_prob(p, batch.x, batch.mask), penalty)
 
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:
         """q(z|x), batch shape ``(batch,)``."""
