@@ -101,6 +101,16 @@ ENTRIES: dict[str, Entry] = {
         2016,
         "1509.00519",
     ),
+    "Caterini et al. 2018": _talk(
+        "caterini2018hamiltonian",
+        "Hamiltonian Variational Auto-Encoder",
+        "Caterini, Anthony L. and Doucet, Arnaud and Sejdinovic, Dino",
+        _NEURIPS,
+        2018,
+        "1805.11328",
+        volume="31",
+        pages="8167--8177",
+    ),
     "Child 2021": _talk(
         "child2021very",
         "Very Deep {VAEs} Generalize Autoregressive Models and Can Outperform Them on Images",

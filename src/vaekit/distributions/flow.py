@@ -67,7 +67,11 @@ class Flow(Distribution):
 
 @functools.lru_cache(maxsize=8)
 def spread_out(count: int, dims: int) -> Tensor:
-    """``count`` points that cover N(0, I) evenly, in pairs of opposite ones: ``(count, dims)``, always the same."""
+    """``count`` points that cover N(0, I) evenly, ``(count, dims)``, always the same.
+
+    In pairs of opposite ones, and each coordinate with the variance 1, so that straight maps have their exact moments.
+    """
     uniform = SobolEngine(dims, scramble=True, seed=0).draw(count // 2, dtype=torch.float64)
     half = torch.special.ndtri(uniform.clamp(1e-9, 1 - 1e-9))
+    half = half / half.square().mean(0).sqrt()
     return torch.cat([half, -half])

@@ -183,7 +183,7 @@ class Angles:
 
         Of the two the one on the side of θ that is away from the mass, where f(φ) / f(θ) does not grow.
         """
-        nodes, weights = legendre(self.concentration)
+        nodes, weights = legendre(self.concentration, NODES // 2)
         mean = self.mean_of(versine)
         above = versine(angle) > mean
         end = torch.where(above, torch.maximum(self.most.expand_as(angle), angle), torch.zeros_like(angle))
@@ -231,7 +231,7 @@ def _legendre(count: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy((nodes + 1) / 2), torch.from_numpy(weights / 2)
 
 
-def legendre(like: Tensor) -> tuple[Tensor, Tensor]:
+def legendre(like: Tensor, count: int = NODES) -> tuple[Tensor, Tensor]:
     """Nodes and weights of Gauss and Legendre on [0, 1]."""
-    nodes, weights = _legendre(NODES)
+    nodes, weights = _legendre(count)
     return nodes.to(like), weights.to(like)

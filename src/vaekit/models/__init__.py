@@ -2,7 +2,8 @@
 
 from vaekit.data.batch import Batch
 from vaekit.models.draw import Draw, Latent, draw_latents
+from vaekit.models.hamiltonian import Hamiltonian
 from vaekit.models.m2 import M2
 from vaekit.models.vae import VAE
 
-__all__ = ["M2", "VAE", "Batch", "Draw", "Latent", "draw_latents"]
+__all__ = ["M2", "VAE", "Batch", "Draw", "Hamiltonian", "Latent", "draw_latents"]

@@ -236,11 +236,11 @@ def _evaluate(p: Distribution, q: Distribution, z: Tensor, analytic_holds: bool)
 
     if not getattr(q, "has_density", True):
         return Latent(z, lambda: p.log_prob(z), None)
-    _check_one_space(p, q)
+    check_one_space(p, q)
     return Latent(z, lambda: p.log_prob(z), lambda: q.log_prob(z), formula)
 
 
-def _check_one_space(p: Distribution, q: Distribution) -> None:
+def check_one_space(p: Distribution, q: Distribution) -> None:
     """
     Raises:
         UserError: if prior and posterior are over different spaces: the ratio of their densities would mean nothing.

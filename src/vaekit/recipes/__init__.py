@@ -1,6 +1,6 @@
 """Named papers: functions that assemble parts, data, objective and schedule."""
 
-from vaekit.recipes import aae, dlgm, hvae, ladder, m2, vae, vq_vae
+from vaekit.recipes import aae, dlgm, hamiltonian, hvae, ladder, m2, vae, vq_vae
 from vaekit.recipes.compose import make_decoder, make_encoder, make_part
 from vaekit.recipes.defaults import Defaults
 from vaekit.recipes.recipe import Plan, Recipe, make, recipe, recipes
@@ -11,6 +11,7 @@ __all__ = [
     "Recipe",
     "aae",
     "dlgm",
+    "hamiltonian",
     "hvae",
     "ladder",
     "m2",

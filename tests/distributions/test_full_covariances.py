@@ -1,0 +1,116 @@
+"""Gaussians with cheap full covariances against dense algebra."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.distributions import (
+    Distribution,
+    Independent,
+    LowRankMultivariateNormal,
+    MultivariateNormal,
+    Normal,
+    kl_divergence,
+)
+
+from vaekit.distributions import HouseholderNormal, RankOneNormal, divergence
+from vaekit.distributions.householder_normal import reflected
+from vaekit.testing import assert_equal, assert_mean, check_gradient, seeded
+
+ROWS, DIMS = 3, 5
+GAUSSIANS = ["rank-one", "rank-one without a direction", "rank-one with a large one", "householder", "low-rank"]
+
+
+def random(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+
+def gaussian(name: str, dims: int = DIMS, seed: int = 0) -> tuple[Distribution, MultivariateNormal]:
+    """One of each kind, and the same with a dense covariance."""
+    loc, spread = random(ROWS, dims, seed=seed), 0.5 + random(ROWS, dims, seed=seed + 1).square()
+    if name == "householder":
+        vectors = random(ROWS, 3, dims, seed=seed + 2)
+        turn = torch.eye(dims).double().expand(ROWS, dims, dims)
+        for v in vectors.unbind(1):
+            outer = v[:, :, None] * v[:, None, :] / v.square().sum(-1)[:, None, None]
+            turn = (torch.eye(dims).double() - 2 * outer) @ turn
+        dense = MultivariateNormal((turn @ loc[..., None])[..., 0], turn @ torch.diag_embed(spread.square()) @ turn.mT)
+        return HouseholderNormal(loc, spread, vectors), dense
+    if name == "low-rank":
+        columns = random(ROWS, dims, 2, seed=seed + 2)
+        dense = MultivariateNormal(loc, torch.diag_embed(spread) + columns @ columns.mT)
+        return LowRankMultivariateNormal(loc, columns, spread, validate_args=False), dense
+    factor = {"rank-one": 1.0, "rank-one without a direction": 0.0, "rank-one with a large one": 100.0}[name]
+    u = factor * random(ROWS, dims, seed=seed + 2)
+    precision = torch.diag_embed(spread) + u[:, :, None] * u[:, None, :]
+    return RankOneNormal(loc, spread, u), MultivariateNormal(loc, precision_matrix=precision)
+
+
+@pytest.mark.parametrize("name", GAUSSIANS)
+def test_they_are_the_dense_gaussian(name: str) -> None:
+    q, dense = gaussian(name)
+    z = 3 * random(7, ROWS, DIMS, seed=9)
+    for what in ("mean", "variance", "stddev"):
+        assert_equal(getattr(q, what), getattr(dense, what), what)
+    assert_equal(q.log_prob(z), dense.log_prob(z), "log q")
+    assert_equal(q.entropy(), dense.entropy(), "the entropy")
+
+
+@pytest.mark.parametrize("name", GAUSSIANS)
+def test_divergences_are_those_of_the_dense_gaussian(name: str) -> None:
+    q, dense = gaussian(name)
+    zero = torch.zeros(DIMS).double()
+    for loc, scale in ((zero, zero + 1), (random(ROWS, DIMS, seed=5), 0.3 + random(ROWS, DIMS, seed=6).square())):
+        found = divergence(q, Independent(Normal(loc, scale), 1))
+        assert found is not None
+        expected = kl_divergence(dense, MultivariateNormal(loc, torch.diag_embed(scale.square())))
+        assert_equal(found[0], expected, "KL(q‖p) to a diagonal Gaussian")
+    assert divergence(q, Independent(Normal(zero.reshape(1, DIMS), 1.0), 2)) is None
+
+
+def test_divergence_between_two_of_rank_one() -> None:
+    q, dense_q = gaussian("rank-one")
+    p, dense_p = gaussian("rank-one", seed=20)
+    assert_equal(kl_divergence(q, p), kl_divergence(dense_q, dense_p), "KL(q‖p)")
+    assert_equal(kl_divergence(q, q), torch.zeros(ROWS), "KL(q‖q)")
+
+
+@pytest.mark.parametrize("name", GAUSSIANS)
+def test_samples_have_the_covariance(name: str) -> None:
+    q, dense = gaussian(name)
+    with seeded():
+        z = q.rsample(torch.Size([20_000]))
+    centred = z - dense.mean
+    assert_mean(z, dense.mean, "the mean of samples")
+    assert_mean(centred[..., :, None] * centred[..., None, :], dense.covariance_matrix, "the covariance of samples")
+
+
+@pytest.mark.parametrize("name", ["rank-one", "rank-one without a direction"])
+def test_the_factor_of_samples_is_exact(name: str) -> None:
+    """R Rᵀ = C: the columns of R are what a sample does with unit noise."""
+    q, dense = gaussian(name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch, "randn", lambda shape, **_: torch.eye(DIMS).double()[:, None].expand(shape))
+        columns = q.rsample(torch.Size([DIMS])) - q.mean  # noise, row, latent
+    assert_equal(torch.einsum("nri,nrj->rij", columns, columns), dense.covariance_matrix, "R Rᵀ")
+
+
+def test_gradients_of_rank_one_are_right_where_there_is_no_direction() -> None:
+    loc, precision, u = random(2, 3), 1 + random(2, 3, seed=1).square(), torch.zeros(2, 3).double()
+    for tensor in (loc, precision, u):
+        tensor.requires_grad_()
+
+    def value() -> torch.Tensor:
+        q = RankOneNormal(loc, precision, u)
+        with seeded():
+            z = q.rsample(torch.Size([4]))
+        return (q.log_prob(z) + z.sin().sum(-1)).sum() + q.entropy().sum()
+
+    check_gradient(value, [loc, precision, u], "a function of a rank-one sample")
+
+
+def test_a_reflection_twice_is_nothing_and_keeps_lengths() -> None:
+    v = torch.nn.functional.normalize(random(4), dim=-1)
+    z = random(6, 4, seed=1)
+    assert_equal(reflected(reflected(z, v), v), z, "a reflection twice")
+    assert_equal(reflected(z, v).norm(dim=-1), z.norm(dim=-1), "the length")
