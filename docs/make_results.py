@@ -24,7 +24,8 @@ def number(value: float | None) -> str:
     """A number as the table shows it."""
     if value is None:
         return "–"
-    return (f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}").replace("-", "−")
+    small = 0 < abs(value) < 0.0005
+    return (f"{value:.1e}" if small else f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}").replace("-", "−")
 
 
 def measured(row: dict[str, Any]) -> str:

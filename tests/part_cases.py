@@ -141,6 +141,8 @@ BY_HAND: dict[str, Callable[[], Any]] = {
     "network/concatenate": lambda: vk.networks.Concatenate(decoder(5)),
     "network/deep-latent": lambda: vk.networks.DeepLatent(decoder(3), [decoder(2)], latent_dims=(2, 3)),
     "network/ladder": ladder,
+    "network/only-latent": lambda: vk.networks.OnlyLatent(decoder(3), "z1"),
+    "network/only-condition": lambda: vk.networks.OnlyCondition(decoder(3)),
     "network/log-input": lambda: vk.networks.LogInput(decoder(4)),
     "network/convolutional-encoder": lambda: vk.networks.ConvolutionalEncoder((2, 5, 7), (3, 4)),
     "network/convolutional-decoder": lambda: vk.networks.ConvolutionalDecoder(4, (2, 5, 7), (3, 4)),
@@ -159,7 +161,20 @@ LIKELIHOOD_VARIANTS = [
     "gaussian:scale=0.5",
     "gaussian:scale=per-dimension",
     "gaussian:scale=network",
+    "unit-gaussian:scale=learned",
     "laplace:scale=network",
     "discretized-logistic:levels=5,scale=learned",
+    "student-t:scale=network,degrees=6",
+    "student-t:degrees=per-dimension",
+    "ordinal:levels=2",
+    "logistic-mixture:levels=5,num_components=2",
+    "pixelcnn-levels:levels=5,num_components=2,channels=4,num_layers=3",
 ]
 OBJECTIVE_VARIANTS = ["elbo:beta=2", "elbo:beta=linear(0,1,epochs=10)", "free-bits:nats=0.5", "iwae:samples=3"]
+OBJECTIVE_VARIANTS += [
+    "free-bits:nats=0.5,per=level",
+    "renyi:alpha=-1",
+    "renyi:alpha=1",
+    "ciwae:beta=1",
+    "wae:kernel=rbf",
+]

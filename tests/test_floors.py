@@ -28,7 +28,12 @@ FLOORS = [
     {"cli"},
 ]
 # On one floor, who may also import whom.
-NEIGHBOURS = {"config": {"errors"}, "schedules": {"config", "errors"}, "networks": {"distributions"}}
+NEIGHBOURS = {
+    "config": {"errors"},
+    "schedules": {"config", "errors"},
+    "networks": {"distributions"},
+    "registered": {"evaluation"},
+}
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
 OUTSIDE_FOR_PLOTS = {"numpy", "matplotlib", "PIL"}
 FILES = sorted(SOURCE.rglob("*.py"))

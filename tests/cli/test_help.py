@@ -46,7 +46,7 @@ FLAGS = {
             "--quiet",
         ),
     },
-    "evaluate": {"--samples", "--split", "--limit", "--seed", "--device", "--parts", "--json"},
+    "evaluate": {"--samples", "--with", "--split", "--limit", "--seed", "--device", "--parts", "--json"},
     "sample": {"-o", "--out", "-n", "--number", "--label", "--values", "--seed", "--device", "--parts"},
     "reconstruct": {"-o", "--out", "-n", "--number", "--split", "--seed", "--device", "--parts"},
     "encode": {"-o", "--out", "--split", "--seed", "--device", "--parts"},

@@ -277,3 +277,18 @@ def test_every_objective_moves_every_parameter(objective: object) -> None:
 def test_a_ladder_needs_a_rung() -> None:
     with pytest.raises(ValueError, match="at least one rung"):
         vk.networks.Ladder([])
+
+
+def test_with_the_exact_posterior_held_still_the_gradient_vanishes_on_every_draw() -> None:
+    """Roeder et al. 2017: with q exact, log w does not depend on z, so that nothing moves q but noise of the score."""
+    oracle = linear()
+    batch = vk.Batch(oracle.sample(3))
+    moved = list(oracle.model.posterior.heads.parameters())
+    values = []
+    for frozen_q in (True, False):
+        with seeded():
+            log_w = oracle.model.draw(batch, 5, frozen_q=frozen_q).log_w
+        gradients = torch.autograd.grad(log_w.sum(), moved, allow_unused=True)
+        values.append((log_w.detach(), sum(g.abs().sum().item() for g in gradients if g is not None)))
+    assert_equal(values[0][0], values[1][0], "log w, with q held still or not")
+    assert values[0][1] < 1e-9 < 1e-2 < values[1][1]

@@ -138,3 +138,13 @@ def test_classes_are_generated_in_turn() -> None:
         z = CASE.model.prior().sample(torch.Size([7]))
     expected = CASE.model.likelihood(z, one_hot(torch.arange(7) % CLASSES, CLASSES).double())
     assert torch.equal(p.mean, expected.mean)
+
+
+def test_independent_latents_have_classes_drawn_at_random() -> None:
+    model = enumerable.m2().model
+    with seeded():
+        y = model.independent_latents(3000)["y"]
+    assert y.dtype == torch.float64
+    assert_mean(y, torch.full((3,), 1 / 3), "each class")
+    condition = torch.eye(3).double()[[2, 2]]
+    assert torch.equal(model.independent_latents(2, condition)["y"], condition)

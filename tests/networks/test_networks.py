@@ -15,10 +15,12 @@ INPUTS = {
     "concatenate": {"a": 2, "b": 3},
     "deep-latent": {"a": 2, "b": 3},
     "ladder": {"z2": 1, "z1": 2},
+    "only-latent": {"z2": 2, "z1": 3},
     "convolutional-encoder": (2, 5, 7),
     "tutorial-encoder": (2, 7, 9),
     "gated-convolutional-encoder": (2, 5, 7),
 }
+CONDITIONS = {"only-condition": 3}
 HEADS = {
     "convolutional-decoder": (3, 2, 5, 7),
     "gated-convolutional-decoder": (3, 2, 5, 7),
@@ -29,7 +31,18 @@ HEADS = {
 @pytest.mark.parametrize("name", part_cases.names_of("network"))
 def test_laws(name: str) -> None:
     network = part_cases.make("network", name)
-    check_network(network, INPUTS.get(name, 4), 0, HEADS.get(name, (2, 3)), positive=name == "log-input")
+    inputs, condition, head = INPUTS.get(name, 4), CONDITIONS.get(name, 0), HEADS.get(name, (2, 3))
+    check_network(network, inputs, condition, head, positive=name == "log-input")
+
+
+def test_networks_that_look_at_one_thing() -> None:
+    torch.manual_seed(0)
+    inner = vk.networks.MLP(3, hidden=(4,))
+    x, z1 = torch.randn(5, 9), torch.randn(2, 5, 3)
+    assert torch.equal(vk.networks.OnlyCondition(inner)(x, z1), inner(z1))
+    assert torch.equal(vk.networks.OnlyLatent(inner, "z1")({"z2": x, "z1": z1}), inner(z1))
+    with pytest.raises(vk.UserError, match="condition"):
+        vk.networks.OnlyCondition(inner)(x)
 
 
 @pytest.mark.parametrize("name", part_cases.from_context("network"))

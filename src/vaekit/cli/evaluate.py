@@ -4,8 +4,11 @@ Nats per example: summed over dimensions, averaged over the examples."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
 
 from vaekit.cli.options import (
     Json,
@@ -21,6 +24,9 @@ from vaekit.cli.options import (
     print_json,
 )
 
+if TYPE_CHECKING:
+    from vaekit.evaluation.estimators import Estimator
+
 
 @dataclass
 class Options:
@@ -28,6 +34,10 @@ class Options:
     data: OptionalData = None
     samples: int = 5000
     """Draws for each example of the importance-weighted likelihood."""
+    estimators: Annotated[
+        tuple[str, ...], tyro.conf.arg(name="with", metavar="ESTIMATOR …", help_behavior_hint="")
+    ] = ()
+    """What else to estimate: ais, bdmc, split, gaps, parzen, dequantized, with their options as in ais:chains=32."""
     split: SplitName = None
     limit: Annotated[int | None, given("INT")] = None
     """Use only so many examples, from the first (default: all)."""
@@ -42,28 +52,45 @@ class Options:
 def run(options: Options) -> int:
     check_numbers(samples=options.samples, limit=options.limit, seed=options.seed)
     import_parts(options.parts)
+    estimators = made(options.estimators)
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)
     from vaekit.training.progress import Bar
 
     rows = len(data_set.split(split).x)
-    with Bar("evaluating", min(rows, options.limit or rows), "examples", quiet=options.json) as bar:
+    rows = min(rows, options.limit or rows)
+    work = rows + sum(estimator.work(rows) for estimator in estimators)
+    with Bar("evaluating", work, "examples", quiet=options.json) as bar:
         figures = opened.evaluate(
             data_set,
             samples=options.samples,
             split=split,
             limit=options.limit,
             seed=options.seed,
+            estimators=estimators,
             progress=bar.advance,
         )
     if options.json:
         print_json({"run": str(options.run)} | figures)
     else:
-        print(text(figures))
+        print(text(figures, estimators))
     return 0
 
 
-def text(figures: dict[str, Any]) -> str:
+def made(texts: Sequence[str]) -> list[Estimator]:
+    """The estimators of ``--with``, each once.
+
+    Raises:
+        UserError: for an unknown name or option.
+    """
+    import vaekit.registered  # noqa: F401
+    from vaekit.config import build, parse
+
+    named = dict(map(parse, texts))
+    return [build("estimator", name, {}, None, options) for name, options in named.items()]
+
+
+def text(figures: dict[str, Any], estimators: Sequence[Estimator] = ()) -> str:
     """The figures as lines for a person."""
     head = (
         f"{figures['data']}, {figures['split']} split, {figures['examples']:,} examples, "
@@ -81,6 +108,10 @@ def text(figures: dict[str, Any]) -> str:
         error = figures["nll_standard_error"]
         spread = f" ± {error:.3f}" if error is not None else ""
         line("nll", f"{figures['nll']:.3f}{spread}", f"−log p(x), {figures['samples']:,} importance samples")
+    if figures["bits_per_dim"] is not None and figures["p_of_x"] == "probability":
+        line(
+            "bits per dim", f"{figures['bits_per_dim']:.4f}", "nll / (values · log 2); no dequantisation: a probability"
+        )
     line("log p(x|z)", f"{figures['log_px']:.3f}", "reconstruction term")
     if figures["kl"] is not None:
         line("KL", f"{figures['kl']:.3f}", "from the prior to the posterior")
@@ -88,6 +119,9 @@ def text(figures: dict[str, Any]) -> str:
         line("active units", str(figures["active_units"]), "latents whose mean varies over the data by more than 0.01")
     if figures["accuracy"] is not None:
         line("accuracy", f"{figures['accuracy']:.4f}", "of the model's own classifier")
+    for estimator in estimators:
+        for name, value, what in estimator.lines(figures):
+            line(name, value, what)
     if figures["log_scale"]:
         shift = figures["log_scale"]
         lines.append(

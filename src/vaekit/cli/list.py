@@ -10,7 +10,7 @@ import tyro
 
 from vaekit.cli.options import Json, print_json
 
-SLOTS = ("prior", "posterior", "likelihood", "objective", "network", "schedule", "codebook", "kind")
+SLOTS = ("prior", "posterior", "likelihood", "objective", "network", "schedule", "codebook", "kind", "estimator")
 
 
 @dataclass

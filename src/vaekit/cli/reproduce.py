@@ -105,8 +105,13 @@ def _line(row: Row) -> str:
         beside.append(f"published {row.published:g}" + f", {UNVERIFIED}" * row.unverified)
     beside += [f"expected {row.expected}: {row.verdict}"] if row.expected else []
     note = f"  ({'; '.join(beside)})" if beside else ""
-    spread = f" ± {row.spread:.3f}" if row.spread is not None else ""
-    return f"{row.system}: {row.metric} {row.measured:.3f}{spread} {row.unit}{note}\n    {row.dataset}: {row.protocol}"
+    spread = f" ± {_number(row.spread)}" if row.spread is not None else ""
+    measured = f"{_number(row.measured)}{spread} {row.unit}"
+    return f"{row.system}: {row.metric} {measured}{note}\n    {row.dataset}: {row.protocol}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.1e}" if 0 < abs(value) < 0.0005 else f"{value:.3f}"
 
 
 def _list(options: Options) -> None:

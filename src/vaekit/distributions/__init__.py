@@ -1,6 +1,7 @@
 """What ``torch.distributions`` lacks."""
 
 from vaekit.distributions import gaussian_kl as _formulas  # noqa: F401 - registers them
+from vaekit.distributions.autoregressive import Autoregressive
 from vaekit.distributions.chain import Chain, levels
 from vaekit.distributions.cholesky_normal import CholeskyNormal
 from vaekit.distributions.discretized_logistic import DiscretizedLogistic
@@ -8,17 +9,22 @@ from vaekit.distributions.divergence import divergence
 from vaekit.distributions.flow import Flow
 from vaekit.distributions.householder_normal import HouseholderNormal
 from vaekit.distributions.independent_bernoulli import IndependentBernoulli
+from vaekit.distributions.logistic_mixture import ChannelMixture, LogisticMixture
 from vaekit.distributions.masked import log_prob
 from vaekit.distributions.moments import centre, moments
 from vaekit.distributions.one_hots import OneHots
 from vaekit.distributions.optimal_normal import OptimalNormal
+from vaekit.distributions.ordinal import Ordinal
 from vaekit.distributions.point_mass import PointMass
 from vaekit.distributions.rank_one_normal import RankOneNormal
 from vaekit.distributions.trail import Trail, follow
 from vaekit.distributions.von_mises_fisher import HypersphericalUniform, VonMisesFisher
+from vaekit.distributions.zero_inflated import ZeroInflated
 
 __all__ = [
+    "Autoregressive",
     "Chain",
+    "ChannelMixture",
     "CholeskyNormal",
     "DiscretizedLogistic",
     "Flow",
@@ -31,6 +37,9 @@ __all__ = [
     "PointMass",
     "RankOneNormal",
     "VonMisesFisher",
+    "LogisticMixture",
+    "Ordinal",
+    "ZeroInflated",
     "centre",
     "divergence",
     "follow",

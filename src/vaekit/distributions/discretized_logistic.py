@@ -8,6 +8,29 @@ from torch.distributions import Distribution, constraints
 from torch.nn.functional import logsigmoid, softplus
 
 
+def checked_levels(levels: int) -> int:
+    """
+    Raises:
+        ValueError: if there are fewer than two.
+    """
+    if levels < 2:
+        raise ValueError(f"levels must be at least 2, got {levels}")
+    return levels
+
+
+def every_level(levels: int, like: Tensor) -> Tensor:
+    """The numbers k/(levels − 1), ``(levels,)``, of the type and on the device of ``like``."""
+    return torch.arange(levels, dtype=like.dtype, device=like.device) / (levels - 1)
+
+
+def log_sigmoid_difference(upper: Tensor, lower: Tensor, width: Tensor) -> Tensor:
+    """log(σ(b) − σ(a)) for b = a + width, exact where the difference of the sigmoids underflows.
+
+    It is log σ(b) + log σ(−a) + log(1 − e^(a − b)).
+    """
+    return logsigmoid(upper) - softplus(lower) + torch.log(-torch.expm1(-width))
+
+
 class Levels(constraints.Constraint):
     """The numbers k/(levels − 1), k = 0 … levels − 1, to the rounding of float32."""
 
@@ -60,17 +83,14 @@ class DiscretizedLogistic(Distribution):
         return self.loc.clamp(0, 1)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
-        values = torch.arange(self.levels, dtype=self.loc.dtype, device=self.loc.device) / (self.levels - 1)
-        values = values.reshape(-1, *[1] * len(self._batch_shape))
+        values = every_level(self.levels, self.loc).reshape(-1, *[1] * len(self._batch_shape))
         return values.expand(-1, *self._batch_shape) if expand else values
 
     def log_prob(self, value: Tensor) -> Tensor:
         half = 0.5 / (self.levels - 1)
         upper = (value - self.loc + half) / self.scale
         lower = (value - self.loc - half) / self.scale
-        # log(σ(b) − σ(a)) = log σ(b) + log σ(−a) + log(1 − e^(a − b)), exact where the difference underflows.
-        width = 2 * half / self.scale
-        middle = logsigmoid(upper) - softplus(lower) + torch.log(-torch.expm1(-width))
+        middle = log_sigmoid_difference(upper, lower, 2 * half / self.scale)
         # Nearest level by rounding, so that x = k/(levels − 1) in float32 meets its own bin.
         level = torch.round(value * (self.levels - 1))
         first = logsigmoid(upper)

@@ -1,6 +1,26 @@
 """What a model is asked after training. Every evaluator is written on ``draw``, not on a class of models."""
 
+from vaekit.evaluation.annealing import annealed, sandwich
+from vaekit.evaluation.estimators import AIS, BDMC, Dequantized, InferenceGaps, KLSplit, ParzenWindow
 from vaekit.evaluation.evaluate import evaluate
+from vaekit.evaluation.gaps import gaps
 from vaekit.evaluation.likelihood import bound, log_likelihood
+from vaekit.evaluation.parzen import parzen_window
+from vaekit.evaluation.split import split_kl
 
-__all__ = ["bound", "evaluate", "log_likelihood"]
+__all__ = [
+    "AIS",
+    "BDMC",
+    "Dequantized",
+    "InferenceGaps",
+    "KLSplit",
+    "ParzenWindow",
+    "annealed",
+    "bound",
+    "evaluate",
+    "gaps",
+    "log_likelihood",
+    "parzen_window",
+    "sandwich",
+    "split_kl",
+]

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
 from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader
+from vaekit.errors import UserError
+from vaekit.evaluation.bits import bits_per_dimension
+from vaekit.evaluation.estimators.question import Estimator, Question, error_of
 from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.latents import active_units, encodings
 from vaekit.evaluation.likelihood import bound, evaluating, log_likelihood
-
-
-@dataclass(frozen=True)
-class Question:
-    """What an evaluator is asked about.
-
-    Attributes:
-        model: what is evaluated.
-        loader: the rows.
-        samples: draws for each row of the importance-weighted estimate.
-        seed: of all random numbers.
-        progress: told the rows finished.
-    """
-
-    model: Any
-    loader: Loader
-    samples: int
-    seed: int
-    progress: Callable[[int], None] = lambda rows: None
 
 
 class Evaluator(NamedTuple):
@@ -56,11 +39,17 @@ def _likelihood(question: Question) -> dict[str, Any]:
     result = log_likelihood(
         question.model, question.loader, question.samples, seed=question.seed, progress=question.progress
     )
-    examples = len(result.log_p)
+    nll = -result.log_p.mean().item()
+    rows = question.rows
+    # Of a density there are no bits before something is said of the cells that it is spread over.
+    discrete = getattr(getattr(question.model, "likelihood", None), "discrete", False)
+    values = rows.x[0].size * (1.0 if rows.mask is None else float(rows.mask.mean()))
     return {
         "elbo": result.elbo.mean().item(),
-        "nll": -result.log_p.mean().item(),
-        "nll_standard_error": (result.log_p.std() / examples**0.5).item() if examples > 1 else None,
+        "nll": nll,
+        "nll_standard_error": error_of(result.log_p),
+        "bits_per_dim": bits_per_dimension(nll, values) if discrete and values else None,
+        "dequantization": "none needed: p(x) is a probability" if discrete else None,
         "log_px": result.log_px.mean().item(),
         "kl": result.kl.mean().item(),
         "kl_by_unit": {name: value.tolist() for name, value in result.kl_dims.items()},
@@ -97,7 +86,7 @@ EVALUATORS = (
         "likelihood",
         frozenset({"density"}),
         False,
-        ("elbo", "nll", "nll_standard_error", "log_px", "kl", "effective_samples"),
+        ("elbo", "nll", "nll_standard_error", "log_px", "kl", "effective_samples", "bits_per_dim", "dequantization"),
         _likelihood,
     ),
     Evaluator("latents", frozenset({"encode"}), False, ("active_units",), _latents),
@@ -115,6 +104,7 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 100,
     device: torch.device | str = "cpu",
+    estimators: Sequence[Estimator] = (),
     progress: Callable[[int], None] = lambda rows: None,
 ) -> dict[str, Any]:
     """All figures of a model on one split, in nats per example, with their protocol.
@@ -128,20 +118,32 @@ def evaluate(
         seed: of all random numbers.
         batch_size: rows at a time.
         device: where to compute.
+        estimators: what else is asked for, see :mod:`vaekit.evaluation.estimators`.
         progress: told the number of rows finished.
 
     Returns:
         The figures by name (``elbo``, ``nll``, ``nll_standard_error``, ``log_px``, ``kl``,
         ``active_units`` …; ``None`` where skipped), the protocol (``samples``, ``split``,
         ``examples``, ``binarization``) and ``skipped``, by evaluator, with the reason.
+
+    Raises:
+        UserError: if the data does not fit the model, there are no samples, or an estimator does not apply.
     """
-    rows = data.split(split)
+    for name, value in {"samples": samples, "limit": 1 if limit is None else limit}.items():
+        if value < 1:
+            raise UserError(f"{name} must be a whole number from 1, got {value}.")
+    whole = rows = data.split(split)
     if limit is not None and limit < len(rows.x):
         rows = rows.first(limit)
     loader = Loader(rows, data.kind, device, batch_size)
     with evaluating(model, seed):
         check_likelihood_fits(model, loader.rows(torch.arange(min(batch_size, len(rows.x)))))
-    question = Question(model, loader, samples, seed, progress)
+    other = data.validation if len(data.validation.x) and data.validation.x is not whole.x and split != "all" else None
+    validation = None if other is None else Loader(other, data.kind, device, batch_size)
+    question = Question(model, loader, validation, samples, seed, progress)
+    for estimator in estimators:
+        if why := estimator.unfit(question):
+            raise UserError(f"the {type(estimator).part_name.replace('/', ' ')} does not apply: {why}.")  # type: ignore[attr-defined]
     figures: dict[str, Any] = {}
     skipped: dict[str, str] = {}
     for evaluator in EVALUATORS:
@@ -152,6 +154,8 @@ def evaluate(
             skipped[evaluator.name] = f"the model has no {', '.join(missing)}" if missing else "the data has no labels"
             continue
         figures |= evaluator.answer(question)
+    for estimator in estimators:
+        figures |= estimator(question)
     likelihood = getattr(model, "likelihood", None)
     protocol = {
         # Of discrete data p(x) is a probability and at most 1; of real data a density, which depends on the units.

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, distributions, nn
 
 from vaekit.config import part
+from vaekit.distributions.zero_inflated import ZeroInflated
 from vaekit.networks.positive import positive
 
 
@@ -62,8 +63,41 @@ class NegativeBinomial(nn.Module):
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> distributions.Independent:
         mean = positive(self.head(self.network(z, condition)).squeeze(-self.event_dims - 1))
-        inverse_dispersion = positive(self.raw_inverse_dispersion)
-        base = distributions.NegativeBinomial(
-            inverse_dispersion, logits=mean.log() - inverse_dispersion.log(), validate_args=False
-        )
+        base = _negative_binomial(mean, positive(self.raw_inverse_dispersion))
         return distributions.Independent(base, self.event_dims, validate_args=False)
+
+
+@part("likelihood/zero-inflated-negative-binomial", paper="Lopez et al. 2018 (scVI)")
+class ZeroInflatedNegativeBinomial(nn.Module):
+    """p(x|z) = Π_d of π_d(z) [x_d = 0] + (1 − π_d(z)) NB(x_d; μ_d(z), r_d): counts that are lost at times.
+
+    Both μ and π come from the network; r is learned per dimension, as in :class:`NegativeBinomial`.
+
+    Args:
+        network: from latents to features.
+        shape: shape of one example.
+
+    >>> import torch, vaekit as vk
+    >>> p = vk.likelihoods.ZeroInflatedNegativeBinomial(vk.networks.MLP(20), (7,))(torch.zeros(5, 20))
+    >>> p.log_prob(p.sample()).shape
+    torch.Size([5])
+    """
+
+    discrete = True
+
+    def __init__(self, network: nn.Module, shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.network = network
+        self.head = network.head((2, *shape))  # type: ignore[operator]
+        self.raw_inverse_dispersion = nn.Parameter(torch.zeros(shape))
+        self.event_dims = len(shape)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> distributions.Independent:
+        raw, gate = self.head(self.network(z, condition)).unbind(-self.event_dims - 1)
+        counts = _negative_binomial(positive(raw), positive(self.raw_inverse_dispersion))
+        return distributions.Independent(ZeroInflated(gate, counts), self.event_dims, validate_args=False)
+
+
+def _negative_binomial(mean: Tensor, inverse_dispersion: Tensor) -> distributions.NegativeBinomial:
+    logits = mean.log() - inverse_dispersion.log()
+    return distributions.NegativeBinomial(inverse_dispersion, logits=logits, validate_args=False)

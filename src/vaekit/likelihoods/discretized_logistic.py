@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.distributions import Independent
 
 from vaekit import distributions
 from vaekit.config import part
-from vaekit.likelihoods.scale import make_scale
+from vaekit.distributions.discretized_logistic import checked_levels
+from vaekit.likelihoods.location_scale import LocationScale
 
 
 @part("likelihood/discretized-logistic", paper="Kingma et al. 2016; Salimans et al. 2017")
-class DiscretizedLogistic(nn.Module):
+class DiscretizedLogistic(LocationScale):
     """p(x|z) = Π_d of a logistic binned to grey levels, for x = k/(levels − 1), k = 0 … levels − 1.
 
     Args:
@@ -37,16 +37,8 @@ class DiscretizedLogistic(nn.Module):
         scale: float | str = "network",
         minimum_scale: float = 1e-3,
     ) -> None:
-        super().__init__()
-        if levels < 2:
-            raise ValueError(f"levels must be at least 2, got {levels}")
-        self.network = network
-        self.scale = make_scale(scale, shape, minimum_scale)
-        self.head = network.head((1 + self.scale.maps, *shape))  # type: ignore[operator]
-        self.levels = levels
-        self.event_dims = len(shape)
+        super().__init__(network, shape, scale, minimum_scale)
+        self.levels = checked_levels(levels)
 
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Independent:
-        loc, *raw = self.head(self.network(z, condition)).unbind(-self.event_dims - 1)
-        base = distributions.DiscretizedLogistic(loc, self.scale(raw), self.levels)
-        return Independent(base, self.event_dims, validate_args=False)
+    def element(self, loc: Tensor, scale: Tensor) -> distributions.DiscretizedLogistic:
+        return distributions.DiscretizedLogistic(loc, scale, self.levels)

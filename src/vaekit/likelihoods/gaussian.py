@@ -8,11 +8,11 @@ from torch.distributions import Distribution, Independent, Normal
 
 from vaekit.config import part
 from vaekit.distributions.optimal_normal import OptimalNormal
-from vaekit.likelihoods.scale import make_scale
+from vaekit.likelihoods.location_scale import LocationScale
 
 
 @part("likelihood/gaussian", paper="Kingma & Welling 2013, appendix C.2")
-class Gaussian(nn.Module):
+class Gaussian(LocationScale):
     """p(x|z) = Π_d N(x_d; μ_d(z), σ_d²).
 
     Args:
@@ -31,22 +31,8 @@ class Gaussian(nn.Module):
 
     discrete = False
 
-    def __init__(
-        self,
-        network: nn.Module,
-        shape: tuple[int, ...],
-        scale: float | str = "learned",
-        minimum_scale: float = 1e-3,
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.scale = make_scale(scale, shape, minimum_scale)
-        self.head = network.head((1 + self.scale.maps, *shape))  # type: ignore[operator]
-        self.event_dims = len(shape)
-
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> Independent:
-        loc, *raw = self.head(self.network(z, condition)).unbind(-self.event_dims - 1)
-        return Independent(Normal(loc, self.scale(raw), validate_args=False), self.event_dims, validate_args=False)
+    def element(self, loc: Tensor, scale: Tensor) -> Normal:
+        return Normal(loc, scale, validate_args=False)
 
 
 @part("likelihood/optimal-gaussian", paper="Rybkin et al. 2021, section 4.2")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from torch import Tensor, distributions, nn
+from torch import Tensor, distributions
 
 from vaekit.config import part
-from vaekit.likelihoods.scale import make_scale
+from vaekit.likelihoods.location_scale import LocationScale
 
 
 @part("likelihood/laplace")
-class Laplace(nn.Module):
+class Laplace(LocationScale):
     """p(x|z) = Π_d Laplace(x_d; μ_d(z), b_d).
 
     Args:
@@ -26,20 +26,5 @@ class Laplace(nn.Module):
 
     discrete = False
 
-    def __init__(
-        self,
-        network: nn.Module,
-        shape: tuple[int, ...],
-        scale: float | str = "learned",
-        minimum_scale: float = 1e-3,
-    ) -> None:
-        super().__init__()
-        self.network = network
-        self.scale = make_scale(scale, shape, minimum_scale)
-        self.head = network.head((1 + self.scale.maps, *shape))  # type: ignore[operator]
-        self.event_dims = len(shape)
-
-    def forward(self, z: Tensor, condition: Tensor | None = None) -> distributions.Independent:
-        loc, *raw = self.head(self.network(z, condition)).unbind(-self.event_dims - 1)
-        base = distributions.Laplace(loc, self.scale(raw), validate_args=False)
-        return distributions.Independent(base, self.event_dims, validate_args=False)
+    def element(self, loc: Tensor, scale: Tensor) -> distributions.Laplace:
+        return distributions.Laplace(loc, scale, validate_args=False)

@@ -16,6 +16,7 @@ from vaekit.distributions.divergence import divergence
 from vaekit.distributions.supports import in_words, space_of
 from vaekit.distributions.trail import Trail
 from vaekit.errors import UserError
+from vaekit.models.frozen import frozen_log_prob
 from vaekit.networks.concatenate import side_by_side
 
 Lazy = Tensor | Callable[[], Tensor]
@@ -116,6 +117,10 @@ class Draw(NamedTuple):
         weight = self.log_branch.exp()
         return (weight * torch.where(weight > 0, value, torch.zeros_like(value))).sum(-2)
 
+    def log_expect(self, log_value: Tensor) -> Tensor:
+        """log E over the enumerated branches of exp(log_value), ``(samples, [branches,] batch)``."""
+        return log_value if self.log_branch is None else torch.logsumexp(log_value + self.log_branch, dim=-2)
+
     @property
     def kl(self) -> Tensor:
         """Σ over latents of KL(q‖p), ``(samples, batch)``, in nats."""
@@ -143,8 +148,7 @@ class Draw(NamedTuple):
         Raises:
             UserError: if the posterior has no density.
         """
-        log_w = self.log_w_branches
-        return log_w if self.log_branch is None else torch.logsumexp(log_w, dim=-2)
+        return self.log_expect(self.log_w_given_branch)
 
     @property
     def log_w_branches(self) -> Tensor:
@@ -153,12 +157,22 @@ class Draw(NamedTuple):
         Raises:
             UserError: if the posterior has no density.
         """
+        # A branch that cannot be has weight −∞, whatever its (finite) densities are.
+        log_w = self.log_w_given_branch
+        return log_w if self.log_branch is None else log_w + self.log_branch
+
+    @property
+    def log_w_given_branch(self) -> Tensor:
+        """log importance weight of each branch if it were drawn, ``(samples, [branches,] batch)``, in nats.
+
+        Raises:
+            UserError: if the posterior has no density.
+        """
         self._needs_density("an importance weight")
         log_w = self.log_px
         for latent in self.latents.values():
             log_w = log_w + latent.log_pz - latent.log_qz  # type: ignore[operator]
-        # A branch that cannot be has weight −∞, whatever its (finite) densities are.
-        return log_w if self.log_branch is None else log_w + self.log_branch
+        return log_w
 
     def _needs_density(self, what: str) -> None:
         if not self.has_density:
@@ -179,16 +193,24 @@ class Drawn(dict[str, Latent]):
     trail: Trail
 
 
-def draw_latents(posterior: Distribution, prior: Distribution, samples: int) -> tuple[Drawn, Tensor | float]:
+def draw_latents(
+    posterior: Distribution, prior: Distribution, samples: int, frozen_q: bool = False
+) -> tuple[Drawn, Tensor | float]:
     """Draw every latent from the posterior, reparameterised, and evaluate it under both.
 
     A plain distribution is a chain of one level. Level by level the KL is analytic where torch has a
     formula and the level's prior does not look at what is drawn after it; Monte Carlo elsewhere.
 
+    With ``frozen_q`` no gradient of a density reaches the parameters of q but through the values of the latents:
+    log q(z|x) is evaluated with its parameters held still, and no formula stands for it. Each value is then a node
+    of its own between how it was drawn and what looks at it, so that a hook on it sees the direct dependence of
+    prior, likelihood and log q on this latent, and not what passes through the latents drawn from it.
+
     Args:
         posterior: q(z|x), batch shape ``(batch,)``.
         prior: p(z), batch shape ``()`` or ``(batch,)``.
         samples: number of draws K.
+        frozen_q: hold the parameters of q still in log q(z|x).
 
     Returns:
         The latents in the order of the prior, and the sum of the posteriors' penalties, ``(batch,)``.
@@ -203,11 +225,13 @@ def draw_latents(posterior: Distribution, prior: Distribution, samples: int) -> 
             "they must have the same names."
         )
     drawn = Trail()
+    given: dict[str, Trail] = {}
     q_of: dict[str, Distribution] = {}
     penalty: Tensor | float = 0.0
     axes: int | None = None
     for name, conditional in q_levels.items():
-        q = q_of[name] = conditional(drawn)
+        given[name] = _nodes(drawn) if frozen_q else drawn
+        q = q_of[name] = conditional(given[name])
         axes = len(q.batch_shape) if axes is None else axes
         # A level that does not look at the latents before it has no sample axis from them.
         looks_back = len(q.batch_shape) > axes
@@ -215,14 +239,33 @@ def draw_latents(posterior: Distribution, prior: Distribution, samples: int) -> 
         penalty = penalty + getattr(q, "penalty", 0.0)
 
     order = list(q_levels)
+    values = _nodes(drawn) if frozen_q else drawn
     latents = Drawn()
-    latents.trail = drawn.again()
+    latents.trail = values.again()
     for name, conditional in p_levels.items():
-        p, q, z = conditional(latents.trail), q_of[name], drawn[name]
-        analytic_holds = all(order.index(parent) < order.index(name) for parent in latents.trail)
-        latents[name] = _evaluate(p, q, z, analytic_holds)
-        latents.trail[name] = z
+        p, q = conditional(latents.trail), q_of[name]
+        if frozen_q:
+            latents[name] = _evaluate_frozen(p, q, values, name, given[name])
+        else:
+            analytic_holds = all(order.index(parent) < order.index(name) for parent in latents.trail)
+            latents[name] = _evaluate(p, q, values[name], analytic_holds)
+        latents.trail[name] = values[name]
     return latents, penalty
+
+
+def _nodes(values: Trail) -> Trail:
+    """The same values, each as a node of its own in the graph, on a trail of their own."""
+    return Trail({name: value.view_as(value) for name, value in values.items()})
+
+
+def _evaluate_frozen(
+    p: Distribution, q: Distribution, values: dict[str, Tensor], name: str, given: dict[str, Tensor]
+) -> Latent:
+    z = values[name]
+    if not getattr(q, "has_density", True):
+        return Latent(z, lambda: p.log_prob(z), None)
+    before = [(values[other], node) for other, node in given.items()]
+    return Latent(z, lambda: p.log_prob(z), lambda: frozen_log_prob(q, z, before))
 
 
 def _evaluate(p: Distribution, q: Distribution, z: Tensor, analytic_holds: bool) -> Latent:

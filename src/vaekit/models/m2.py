@@ -55,16 +55,24 @@ class M2(nn.Module):
         """What evaluators may ask for."""
         return frozenset({"density", "encode", "decode", "sample", "classify"})
 
+    @property
+    def recognition(self) -> tuple[nn.Module, ...]:
+        """What infers latents from data; the rest of the model makes data from latents."""
+        return (self.classifier, self.classifier_head, self.posterior)
+
     def classify(self, x: Tensor) -> Categorical:
         """q(y|x), batch shape ``(batch,)``."""
         return Categorical(logits=self.classifier_head(self.classifier(x)), validate_args=False)
 
-    def draw(self, batch: Batch, samples: int = 1) -> Draw:
-        """Draw z for every class and row; densities have shape ``(samples, classes, batch)``."""
+    def draw(self, batch: Batch, samples: int = 1, frozen_q: bool = False) -> Draw:
+        """Draw z for every class and row; densities have shape ``(samples, classes, batch)``.
+
+        With ``frozen_q`` the parameters of q(z|x, y) are held still in its density; q(y|x) is summed, not drawn.
+        """
         x = batch.x
         every_class = torch.eye(self.num_classes, dtype=x.dtype, device=x.device).unsqueeze(1)
         condition = every_class.expand(-1, len(x), -1)  # (classes, batch, classes)
-        latents, penalty = draw_latents(self.posterior(x, condition), self.prior(), samples)
+        latents, penalty = draw_latents(self.posterior(x, condition), self.prior(), samples, frozen_q)
         p = self.likelihood(latents["z"].value, condition)
 
         log_qy = self.classify(x).logits  # (batch, classes), normalised
@@ -97,6 +105,14 @@ class M2(nn.Module):
             return {"y": condition, "z": z}
         y = one_hot(torch.arange(count, device=z.device) % self.num_classes, self.num_classes).to(z.dtype)
         return {"y": y, "z": z}
+
+    def independent_latents(self, count: int, condition: Tensor | None = None) -> dict[str, Tensor]:
+        """Draws of z and of the class: :meth:`sample_latents` goes through the classes in turn."""
+        if condition is None:
+            like = next(self.parameters())
+            label = torch.randint(self.num_classes, (count,), device=like.device)
+            condition = one_hot(label, self.num_classes).to(like.dtype)
+        return self.sample_latents(count, condition)
 
     def generate(self, count: int, condition: Tensor | None = None) -> Distribution:
         """p(x|y, z) for :meth:`sample_latents`, batch shape ``(count,)``."""

@@ -50,11 +50,16 @@ class VAE(nn.Module):
         always = {"encode", "decode", "sample"}
         return frozenset(always | {"density"} if self.posterior.has_density else always)
 
-    def draw(self, batch: Batch, samples: int = 1) -> Draw:
-        """Draw K latents for each row and evaluate all densities."""
+    @property
+    def recognition(self) -> tuple[nn.Module, ...]:
+        """What infers latents from data; the rest of the model makes data from latents."""
+        return (self.posterior,)
+
+    def draw(self, batch: Batch, samples: int = 1, frozen_q: bool = False) -> Draw:
+        """Draw K latents for each row and evaluate all densities; ``frozen_q`` as of :func:`draw_latents`."""
         # The prior first: in training a code book moves on once the posterior has rounded a batch to it.
         prior = self.prior(batch.condition)
-        latents, penalty = draw_latents(self.posterior(batch.x, batch.condition), prior, samples)
+        latents, penalty = draw_latents(self.posterior(batch.x, batch.condition), prior, samples, frozen_q)
         p = self.likelihood(bare(latents.trail), batch.condition)
         # Without the trail, whose states are as large as what a backward pass keeps.
         return Draw(dict(latents), log_prob(p, batch.x, batch.mask), penalty)

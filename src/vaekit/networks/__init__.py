@@ -23,6 +23,7 @@ from vaekit.networks.ladder import Ladder
 from vaekit.networks.linear import Affine
 from vaekit.networks.mlp import MLP
 from vaekit.networks.network import Network
+from vaekit.networks.only import OnlyCondition, OnlyLatent
 from vaekit.networks.tutorial import TutorialDecoder, TutorialEncoder
 
 __all__ = [
@@ -44,6 +45,8 @@ __all__ = [
     "LogInput",
     "MovingAverageCodebook",
     "Network",
+    "OnlyCondition",
+    "OnlyLatent",
     "TutorialDecoder",
     "TutorialEncoder",
 ]

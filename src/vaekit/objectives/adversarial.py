@@ -13,7 +13,7 @@ from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.models.draw import beside
 from vaekit.networks.mlp import MLP
-from vaekit.objectives.objective import Objective, Player, Value
+from vaekit.objectives.objective import Objective, Player, Value, from_prior
 from vaekit.schedules import Step
 
 
@@ -61,7 +61,6 @@ class Adversarial(nn.Module, Objective):
         """The critic's own value: log D(z′) + log(1 − D(z))."""
         with torch.no_grad():
             z = beside(model.encode(batch.x, batch.condition).sample())
-            from_prior = beside(model.sample_latents(len(batch.x), batch.condition))
-        real, fake = self.logit(from_prior), self.logit(z)
+        real, fake = self.logit(beside(from_prior(model, batch))), self.logit(z)
         accuracy = 0.5 * ((real > 0).to(z.dtype) + (fake <= 0).to(z.dtype))
         return Value(logsigmoid(real) + logsigmoid(-fake), {"critic_accuracy": accuracy})

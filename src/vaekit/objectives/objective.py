@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 
 from vaekit.data.batch import Batch
+from vaekit.errors import UserError
 from vaekit.schedules import Step
 
 
@@ -42,7 +44,14 @@ class Player(NamedTuple):
 
 
 class Objective:
-    """Base of objectives: one player, who owns all of the model and climbs the objective itself."""
+    """Base of objectives: one player, who owns all of the model and climbs the objective itself.
+
+    Attributes:
+        differentiable: whether its gradient is the derivative of its value for the same noise; not so where another
+            estimate of the gradient of its expectation stands in (DReG).
+    """
+
+    differentiable = True
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         """The value of each example.
@@ -71,3 +80,22 @@ class Objective:
             last: the last step of the phase, for schedules: an epoch is judged by the goal, not by the warm-up.
         """
         return figures.get("elbo", figures["log_px"])
+
+
+def sides(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The parameters that infer latents and those that make data. What both use (VampPrior's encoder) infers.
+
+    Raises:
+        UserError: if the model does not say which is which.
+    """
+    if not hasattr(model, "recognition"):
+        raise UserError(f"this objective trains inference by itself, and {type(model).__name__} is of one piece.")
+    infers = {id(p): p for module in model.recognition for p in module.parameters()}  # type: ignore[union-attr]
+    return list(infers.values()), [p for p in model.parameters() if id(p) not in infers]
+
+
+def from_prior(model: Any, batch: Batch) -> dict[str, Tensor]:
+    """As many independent draws of the latents from the prior as the batch has rows, by name; without gradient."""
+    draw = getattr(model, "independent_latents", model.sample_latents)
+    with torch.no_grad():
+        return draw(len(batch.x), batch.condition)

@@ -17,12 +17,13 @@ from vaekit.training.run import Run
 def figure(value: float | None) -> str:
     """A number as the tables show it.
 
-    >>> figure(-155.91), figure(0.8341), figure(None)
-    ('−155.91', '0.834', '–')
+    >>> figure(-155.91), figure(0.8341), figure(2.3e-14), figure(None)
+    ('−155.91', '0.834', '2.3e−14', '–')
     """
     if value is None:
         return "–"
-    text = f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"
+    small = 0 < abs(value) < 0.0005
+    text = f"{value:.1e}" if small else f"{value:.3f}" if abs(value) < 10 else f"{value:.2f}"
     return text.replace("-", "−")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -84,4 +85,11 @@ def words(plan: Plan, settings: Settings, run: Run) -> str:
 
 
 def _rate(rate: float | Schedule) -> str:
-    return f"{rate:g}" if isinstance(rate, (int, float)) else f"{rate}"
+    """A learning rate as on the command line: ``0.001``, ``cosine(0.001)``."""
+    if isinstance(rate, (int, float)):
+        return f"{rate:g}"
+    name = rate.part_name.partition("/")[2]  # type: ignore[attr-defined]
+    named = {field.name: field for field in dataclasses.fields(rate)}  # type: ignore[arg-type]
+    values = {key: getattr(rate, key) for key, field in named.items() if getattr(rate, key) != field.default}
+    given = [f"{value:g}" if place == 0 else f"{key}={value:g}" for place, (key, value) in enumerate(values.items())]
+    return f"{name}({','.join(given)})"

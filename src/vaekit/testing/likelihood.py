@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -18,6 +19,7 @@ from vaekit.testing.statistics import assert_equal, assert_mean, assert_within, 
 
 DRAWS = 4_000
 POINTS = 4001
+TAIL_POINTS, FURTHEST = 1200, 1e8
 
 Latents = Tensor | dict[str, Tensor]
 
@@ -101,9 +103,12 @@ def _check_elements(p: Independent, discrete: bool, name: str) -> None:
 
 
 def _check_densities(element: Distribution, drawn: Tensor, name: str) -> None:
-    """By trapezia over three times the range of each element's samples."""
+    """By trapezia over three times the range of each element's samples, and ever wider ones in the tails beyond."""
     low, high = drawn.amin(0), drawn.amax(0)
-    at = torch.linspace(-1, 2, POINTS, dtype=low.dtype).reshape(-1, *[1] * low.dim())
+    # A density that falls like a power (Student-t) has mass far out.
+    tail = torch.logspace(0, math.log10(FURTHEST), TAIL_POINTS + 1, dtype=low.dtype)[1:]
+    at = torch.cat([-tail.flip(0), torch.linspace(-1, 2, POINTS, dtype=low.dtype), 1 + tail])
+    at = at.reshape(-1, *[1] * low.dim())
     points = low + (high - low) * at
     log_p = element.log_prob(points)
 

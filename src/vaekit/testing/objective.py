@@ -43,7 +43,8 @@ def check_objective(
         model: what it may be asked of.
         batch: at least two rows for the model.
         step: where training is.
-        differentiable: false if the model's gradient is not a derivative (straight-through).
+        differentiable: false if the model's gradient is not a derivative (straight-through). An objective whose own
+            is not one says so (``Objective.differentiable``), and must show otherwise that it is right.
 
     Raises:
         AssertionError: saying which law is broken and by how much.
@@ -52,6 +53,7 @@ def check_objective(
     for network in objective.networks():
         network.cpu().double().eval()
     name = f"the objective {type(objective).__name__}"
+    differentiable = differentiable and getattr(objective, "differentiable", True)
     rows = len(batch.x)
     value = _value(objective, model, batch, step)
     assert isinstance(value, Value), f"{name} returned a {type(value).__name__}, not a Value"

@@ -1,0 +1,127 @@
+"""Mixtures of discretised logistics: for one channel, and for several that depend on each other at each place."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.distributions import Categorical, Distribution, constraints
+from torch.nn.functional import log_softmax, softplus
+
+from vaekit.distributions.discretized_logistic import DiscretizedLogistic, Levels, every_level
+
+
+class LogisticMixture(Distribution):
+    """P(x) = Σ_k π_k DiscretizedLogistic(x; μ_k, s_k), components on the last axis (Salimans et al. 2017, equation 1).
+
+    Args:
+        logits: log π up to a constant, ``(*batch, components)``.
+        loc: μ on the scale of the data in [0, 1], same shape.
+        scale: s > 0, same shape.
+        levels: number of levels.
+    """
+
+    arg_constraints = {}  # noqa: RUF012
+    has_enumerate_support = True
+
+    def __init__(self, logits: Tensor, loc: Tensor, scale: Tensor, levels: int = 256) -> None:
+        self.log_weight = log_softmax(logits, dim=-1)
+        self.components = DiscretizedLogistic(loc, scale, levels)
+        self.levels = levels
+        super().__init__(logits.shape[:-1], validate_args=False)
+
+    @property
+    def support(self) -> Levels:  # type: ignore[override]
+        return Levels(self.levels)
+
+    @property
+    def mean(self) -> Tensor:
+        """That of the logistics clipped to [0, 1]: within half a level of the exact mean, a sum over levels."""
+        return (self.log_weight.exp() * clipped_mean(self.components.loc, self.components.scale)).sum(-1)
+
+    def enumerate_support(self, expand: bool = True) -> Tensor:
+        values = every_level(self.levels, self.log_weight).reshape(-1, *[1] * len(self._batch_shape))
+        return values.expand(-1, *self._batch_shape) if expand else values
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return torch.logsumexp(self.log_weight + self.components.log_prob(value.unsqueeze(-1)), dim=-1)
+
+    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        with torch.no_grad():
+            return _chosen(self.log_weight, self.components.sample(sample_shape), sample_shape)
+
+
+class ChannelMixture(Distribution):
+    """P(x_1, …, x_C) = Σ_k π_k Π_c DiscretizedLogistic(x_c; μ_kc + Σ_{j<c} r_kcj (x_j − ½), s_kc).
+
+    The channels of one place, channels first: they share the component, and each one's location moves with
+    the channels before it (Salimans et al. 2017, section 2.2, where data lie in [−1, 1] and ½ is 0).
+
+    Args:
+        logits: log π up to a constant, ``(*batch, *places, components)``.
+        loc: μ, ``(*batch, channels, *places, components)``.
+        scale: s > 0, same shape.
+        coefficients: r for c and j < c in the order (1, 0), (2, 0), (2, 1) …, on the axis of the channels.
+        levels: number of levels.
+        place_dims: number of axes of places.
+    """
+
+    arg_constraints = {}  # noqa: RUF012
+
+    def __init__(
+        self, logits: Tensor, loc: Tensor, scale: Tensor, coefficients: Tensor, levels: int, place_dims: int = 2
+    ) -> None:
+        self.log_weight = log_softmax(logits, dim=-1)
+        self.axis = -place_dims - 2
+        self.loc, self.scale, self.coefficients = (
+            tensor.movedim(self.axis, 0) for tensor in (loc, scale, coefficients)
+        )
+        self.levels = levels
+        self.place_dims = place_dims
+        event = (len(self.loc), *logits.shape[logits.dim() - 1 - place_dims : -1])
+        super().__init__(logits.shape[: logits.dim() - 1 - place_dims], torch.Size(event), validate_args=False)
+
+    @property
+    def support(self) -> constraints.Constraint:  # type: ignore[override]
+        return constraints.independent(Levels(self.levels), len(self._event_shape))
+
+    def _moved(self, channel: int, before: list[Tensor]) -> Tensor:
+        """The locations of a channel given those before it, each ``(*leading, *places, components)``."""
+        first = channel * (channel - 1) // 2
+        shift = sum(r * (x - 0.5) for r, x in zip(self.coefficients[first:], before, strict=False))
+        return self.loc[channel] + shift
+
+    @property
+    def mean(self) -> Tensor:
+        """Of each component: each channel at the clipped mean given the means of the channels before it."""
+        means: list[Tensor] = []
+        for channel in range(len(self.loc)):
+            means.append(clipped_mean(self._moved(channel, means), self.scale[channel]))
+        return (self.log_weight.exp() * torch.stack(means)).sum(-1).movedim(0, self.axis + 1)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        channels = list(value.movedim(self.axis + 1, 0).unsqueeze(-1))
+        log_p = self.log_weight
+        for channel, x in enumerate(channels):
+            logistic = DiscretizedLogistic(self._moved(channel, channels[:channel]), self.scale[channel], self.levels)
+            log_p = log_p + logistic.log_prob(x)
+        return torch.logsumexp(log_p, dim=-1).flatten(-self.place_dims).sum(-1)
+
+    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        with torch.no_grad():
+            drawn: list[Tensor] = []
+            for channel in range(len(self.loc)):
+                loc = self._moved(channel, drawn).expand(*sample_shape, *self.loc[channel].shape)
+                drawn.append(DiscretizedLogistic(loc, self.scale[channel], self.levels).sample())
+            # Drawn for every component, and one of them kept: the same for all channels of a place.
+            return _chosen(self.log_weight, torch.stack(drawn), sample_shape).movedim(0, self.axis + 1)
+
+
+def clipped_mean(loc: Tensor, scale: Tensor) -> Tensor:
+    """The mean of a logistic variable clipped to [0, 1]: ∫₀¹ P(X > t) dt = s [ζ(μ/s) − ζ((μ − 1)/s)], ζ = softplus."""
+    return scale * (softplus(loc / scale) - softplus((loc - 1) / scale))
+
+
+def _chosen(log_weight: Tensor, values: Tensor, sample_shape: torch.Size) -> Tensor:
+    """One component by its weight, of ``values`` ``(*more, *sample_shape, *batch, components)`` on the last axis."""
+    component = Categorical(logits=log_weight, validate_args=False).sample(sample_shape).unsqueeze(-1)
+    return values.gather(-1, component.expand(*values.shape[:-1], 1)).squeeze(-1)

@@ -1,0 +1,51 @@
+"""Bits of grey levels under a density."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from vaekit.config import part
+from vaekit.evaluation.bits import bits_per_dimension, dequantized
+from vaekit.evaluation.estimators.question import Line, Question, error_of, with_error
+from vaekit.evaluation.likelihood import log_likelihood
+
+
+@part("estimator/dequantized", paper="Theis et al. 2016")
+@dataclass(frozen=True)
+class Dequantized:
+    """Bits per dimension of grey levels under a density: a bound, by noise that fills the cell of each level."""
+
+    def unfit(self, question: Question) -> str | None:
+        if "density" not in question.model.abilities:
+            return "the model has no density (its posterior is a point)"
+        if getattr(getattr(question.model, "likelihood", None), "discrete", False):
+            return "p(x) is a probability already, and bits_per_dim is in every evaluation"
+        if not hasattr(question.kind, "levels") or question.kind.binarization != "none":
+            return "the data are not grey levels"
+        return "rows have missing cells" if question.rows.mask is not None else None
+
+    def work(self, rows: int) -> int:
+        return rows
+
+    def __call__(self, question: Question) -> dict[str, Any]:
+        levels: int = question.kind.levels  # type: ignore[union-attr]
+        batches = dequantized(question.loader, levels)
+        result = log_likelihood(
+            question.model, batches, question.samples, seed=question.seed, progress=question.progress
+        )
+        values = question.rows.x[0].size
+        cell = values * math.log(levels - 1)
+        bits = [bits_per_dimension(each, values) for each in (-(result.log_p - cell)).tolist()]
+        return {
+            "bits_per_dim": sum(bits) / len(bits),
+            "bits_per_dim_standard_error": error_of(torch.tensor(bits)),
+            "dequantization": "uniform noise over the cell of each level: an upper bound",
+        }
+
+    def lines(self, figures: dict[str, Any]) -> list[Line]:
+        value = with_error(figures["bits_per_dim"], figures["bits_per_dim_standard_error"])
+        return [("bits per dim", value, f"dequantisation by {figures['dequantization']}")]

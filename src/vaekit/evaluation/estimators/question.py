@@ -1,0 +1,100 @@
+"""What an estimator is asked, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from vaekit.data.dataset import Split
+from vaekit.data.kinds import Kind
+from vaekit.data.loader import Loader
+from vaekit.evaluation.joint import why_not_real
+from vaekit.evaluation.likelihood import evaluating
+
+
+@dataclass(frozen=True)
+class Question:
+    """What an evaluator is asked about.
+
+    Attributes:
+        model: what is evaluated.
+        loader: the rows.
+        validation: the validation rows of the same data; ``None`` where they are the ones that are evaluated.
+        samples: draws for each row of the importance-weighted estimate.
+        seed: of all random numbers.
+        progress: told the rows finished.
+    """
+
+    model: Any
+    loader: Loader
+    validation: Loader | None
+    samples: int
+    seed: int
+    progress: Callable[[int], None] = lambda rows: None
+
+    @property
+    def kind(self) -> Kind:
+        """What the numbers are."""
+        return self.loader.kind
+
+    @property
+    def rows(self) -> Split:
+        """The rows as they are stored."""
+        return self.loader.split
+
+    def first(self, rows: int) -> Loader:
+        """The first rows only."""
+        loader = self.loader
+        return Loader(loader.split.first(rows), loader.kind, loader.device, min(rows, loader.batch_size))
+
+    def why_not_real(self) -> str | None:
+        """Why latents cannot be moved through real space."""
+        with evaluating(self.model, self.seed):
+            return why_not_real(self.model, self.loader.rows(torch.arange(1)))
+
+
+Line = tuple[str, str, str]
+
+
+class Estimator(Protocol):
+    """A figure that is asked for by name."""
+
+    def unfit(self, question: Question) -> str | None:
+        """Why it does not apply, as a clause; ``None`` if it does."""
+        ...
+
+    def work(self, rows: int) -> int:
+        """How many rows it will report as finished, of so many that are evaluated."""
+        ...
+
+    def __call__(self, question: Question) -> dict[str, Any]:
+        """The figures by name."""
+        ...
+
+    def lines(self, figures: dict[str, Any]) -> list[Line]:
+        """Name, value and meaning of each figure, for a person."""
+        ...
+
+
+def error_of(values: Tensor) -> float | None:
+    """Standard error of the mean over examples; ``None`` of a single one."""
+    return (values.std() / len(values) ** 0.5).item() if len(values) > 1 else None
+
+
+def with_error(value: float, error: float | None) -> str:
+    return f"{value:.3f}" + ("" if error is None else f" ± {error:.3f}")
+
+
+def at_least(least: int, value: Any) -> None:
+    """
+    Raises:
+        ValueError: if a number of the estimator is below the least there can be.
+    """
+    for field in fields(value):
+        number = getattr(value, field.name)
+        if isinstance(number, int) and number < least:
+            raise ValueError(f"{field.name} must be at least {least}, got {number}")

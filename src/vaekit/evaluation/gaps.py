@@ -1,0 +1,132 @@
+"""How much of the bound is lost by the form of q, and how much by an encoder that must guess it from x?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Independent, Normal
+
+from vaekit.data.batch import Batch
+from vaekit.errors import UserError
+from vaekit.evaluation.collect import Column
+from vaekit.evaluation.joint import Joint, why_not_real
+from vaekit.evaluation.likelihood import budget_of, chunks, evaluating
+
+START_DRAWS = 256
+SMALLEST = 1e-4  # standard deviation of a start
+
+
+class Gaps(NamedTuple):
+    """Per-example figures in nats, each ``(examples,)``.
+
+    Attributes:
+        log_p: an importance-weighted estimate of log p(x), with draws from both posteriors.
+        elbo_free: L[q*] of the best diagonal Gaussian that was found for the row.
+        elbo: L[q] of the encoder's posterior.
+    """
+
+    log_p: Tensor
+    elbo_free: Tensor
+    elbo: Tensor
+
+    @property
+    def approximation(self) -> Tensor:
+        """log p(x) − L[q*]: what no diagonal Gaussian can do better."""
+        return self.log_p - self.elbo_free
+
+    @property
+    def amortization(self) -> Tensor:
+        """L[q*] − L[q]: what the encoder loses; negative where its posterior is richer than a diagonal Gaussian."""
+        return self.elbo_free - self.elbo
+
+
+def gaps(
+    model: Any,
+    batches: Iterable[Batch],
+    *,
+    samples: int = 1000,
+    steps: int = 500,
+    draws: int = 10,
+    learning_rate: float = 0.05,
+    seed: int = 0,
+    budget: int | None = None,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Gaps:
+    """Both gaps of inference (Cremer et al. 2018): a free q* = N(μ, diag σ²) is fitted to every row.
+
+    It starts from mean and standard deviation of the encoder's q and goes up the bound by Adam, with the gradient
+    that vanishes at the exact posterior (Roeder et al. 2017) and a length of step that falls to zero.
+
+    Args:
+        model: with a density and real latents; of a chain all levels are one Gaussian.
+        batches: the rows; labels are not looked at.
+        samples: draws from each posterior for the figures.
+        steps: of Adam.
+        draws: for each step.
+        learning_rate: of the first step, in units of the starting standard deviation.
+        seed: of the random numbers.
+        budget: most elements of x that are decoded at once; chosen for the device if not given.
+        progress: told the number of rows finished.
+
+    Raises:
+        UserError: if the latents are not real.
+    """
+    columns = [Column() for _ in range(3)]
+    with evaluating(model, seed):
+        for batch in batches:
+            if why := why_not_real(model, batch):
+                raise UserError(f"a posterior of its own is fitted to every row by gradients, and {why}.")
+            most = budget_of(batch.x.device) if budget is None else budget
+            for rows, _ in chunks(batch._replace(label=None), draws, most, 1):
+                joint = Joint(model, rows)
+                free = _fit(joint, steps, draws, learning_rate)
+                elements = len(rows.x) * rows.x[0].numel()
+                weights = [
+                    _log_w(joint, draw, log_q, samples, max(1, most // elements))
+                    for draw, log_q in (
+                        (lambda count, free=free: free.sample(torch.Size([count])), free.log_prob),
+                        (joint.start, joint.log_q),
+                    )
+                ]
+                log_p = torch.cat(weights).logsumexp(0) - math.log(2 * samples)
+                for column, figure in zip(columns, (log_p, *(log_w.mean(0) for log_w in weights)), strict=True):
+                    column.add(figure)
+                progress(len(rows.x))
+    return Gaps(*(column.value for column in columns))
+
+
+def _log_w(
+    joint: Joint, draw: Callable[[int], Tensor], log_q: Callable[[Tensor], Tensor], samples: int, at_once: int
+) -> Tensor:
+    """log p(x, z) − log q(z) of that many draws, ``(samples, batch)``."""
+    pieces = []
+    for start in range(0, samples, at_once):
+        z = draw(min(at_once, samples - start))
+        pieces.append(joint.log_prior(z) + joint.log_px(z) - log_q(z))
+    return torch.cat(pieces)
+
+
+def _fit(joint: Joint, steps: int, draws: int, learning_rate: float) -> Independent:
+    """The best diagonal Gaussian for each row."""
+    some = joint.start(START_DRAWS)
+    centre, spread = some.mean(0), some.std(0).clamp_min(SMALLEST)
+    # In units of the start, so that one length of step suits all latents.
+    shift, log_scale = nn.Parameter(torch.zeros_like(centre)), nn.Parameter(torch.zeros_like(centre))
+
+    def q(shift: Tensor, log_scale: Tensor) -> Independent:
+        return Independent(Normal(centre + spread * shift, spread * log_scale.exp(), validate_args=False), 1)
+
+    optimizer = torch.optim.Adam([shift, log_scale], lr=learning_rate)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
+    for _ in range(steps):
+        with torch.enable_grad():
+            z = q(shift, log_scale).rsample(torch.Size([draws]))
+            value = joint.log_prior(z) + joint.log_px(z) - q(shift.detach(), log_scale.detach()).log_prob(z)
+            shift.grad, log_scale.grad = torch.autograd.grad(-value.mean(0).sum(), (shift, log_scale))
+        optimizer.step()
+        falling.step()
+    return q(shift.detach(), log_scale.detach())

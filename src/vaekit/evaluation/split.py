@@ -1,0 +1,123 @@
+"""What is the KL spent on? Information about which row it is, dependence between units, distance from the prior."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent
+
+from vaekit.data.batch import Batch
+from vaekit.distributions.chain import levels
+from vaekit.errors import UserError
+from vaekit.evaluation.likelihood import budget_of, evaluating
+from vaekit.models.draw import bare, named
+
+
+class Split(NamedTuple):
+    """In nats, one figure for each row that z was drawn for, ``(draws,)``; means over them are what is reported.
+
+    The first two add up to log q(z|x) − log p(z), whose mean is the average KL; the last two to the second.
+
+    Attributes:
+        index_code: log q(z|x) − log q(z): in the mean the mutual information of row and code, at most log N.
+        marginal_kl: log q(z) − log p(z): in the mean KL(q(z)‖p(z)).
+        total_correlation: log q(z) − Σ_j log q(z_j); ``None`` where units do not come apart.
+        dimension_kl: Σ_j log q(z_j) − log p(z_j); ``None`` where units do not come apart.
+    """
+
+    index_code: Tensor
+    marginal_kl: Tensor
+    total_correlation: Tensor | None
+    dimension_kl: Tensor | None
+
+
+def split_kl(
+    model: Any,
+    batches: Iterable[Batch],
+    draws: Batch,
+    *,
+    seed: int = 0,
+    budget: int | None = None,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> Split:
+    """The average KL in parts (Hoffman & Johnson 2016; Chen et al. 2018, equation 2): one z for each of ``draws``.
+
+    q(z) = (1/N) Σ_n q(z|x_n) is summed over all N rows: of the data set that they are, nothing is estimated but the
+    expectation over z. Units come apart where each q(z|x) and the prior are products over units.
+
+    Args:
+        model: with a density; any latents whose posterior is more than a point.
+        batches: all N rows.
+        draws: those z is drawn for, a random part of them.
+        seed: of the draws.
+        budget: most densities of single units that are computed at once; chosen for the device if not given.
+        progress: told the number of rows finished.
+
+    Raises:
+        UserError: if the posterior has no density, or a latent is summed out.
+    """
+    with evaluating(model, seed):
+        if why := why_no_split(model, draws):
+            raise UserError(f"the KL cannot be split: {why}.")
+        q = model.encode(draws.x, draws.condition)
+        z = named(q.sample())
+        log_own = q.log_prob(bare(z))
+        prior = model.prior(draws.condition)
+        log_prior = prior.log_prob(bare(z))
+        each = _by_unit(prior, bare(z))
+        # Every z beside every row: (draws, 1, *event) against posteriors of batch shape (rows,).
+        across = bare({name: value.unsqueeze(1) for name, value in z.items()})
+        apart = each is not None and _by_unit(q, bare(z)) is not None
+        units = sum(value[0].numel() for value in z.values())
+        most = max(1, (budget_of(draws.x.device) if budget is None else budget) // (len(draws.x) * units))
+        log_q = torch.full_like(log_own, -math.inf)
+        log_q_each = torch.full_like(each, -math.inf) if apart and each is not None else None
+        rows = 0
+        for batch in batches:
+            for start in range(0, len(batch.x), most):
+                x = batch.x[start : start + most]
+                condition = None if batch.condition is None else batch.condition[start : start + most]
+                some = model.encode(x, condition)
+                if log_q_each is None:
+                    log_q = torch.logaddexp(log_q, some.log_prob(across).logsumexp(1))
+                    continue
+                by_unit = _by_unit(some, across)
+                assert by_unit is not None
+                log_q = torch.logaddexp(log_q, by_unit.sum(-1).logsumexp(1))
+                log_q_each = torch.logaddexp(log_q_each, by_unit.logsumexp(1))
+            rows += len(batch.x)
+            progress(len(batch.x))
+    log_q = log_q - math.log(rows)
+    if log_q_each is None or each is None:
+        return Split(log_own - log_q, log_q - log_prior, None, None)
+    log_product = (log_q_each - math.log(rows)).sum(-1)
+    return Split(log_own - log_q, log_q - log_prior, log_q - log_product, log_product - each.sum(-1))
+
+
+def why_no_split(model: Any, batch: Batch) -> str | None:
+    """Why there is nothing to split, as a clause; ``None`` if there is.
+
+    Args:
+        model: what is asked about.
+        batch: a row that it may encode.
+    """
+    if "density" not in model.abilities:
+        return "the model has no density (its posterior is a point)"
+    if getattr(getattr(model, "posterior", None), "deterministic", False):
+        return "the posterior is without chance (a code for each row)"
+    if getattr(model, "prior", None) is None:
+        return "the model does not name its prior"
+    here, there = (list(levels(p)) for p in (model.prior(batch.condition), model.encode(batch.x, batch.condition)))
+    return None if set(here) == set(there) else f"a latent is summed out ({', '.join(sorted({*here} ^ {*there}))})"
+
+
+def _by_unit(distribution: Distribution, value: Any) -> Tensor | None:
+    """log density of each unit, ``(*batch, units)``, of a product over units; else ``None``."""
+    if not isinstance(distribution, Independent) or isinstance(value, dict):
+        return None
+    log_p = distribution.base_dist.log_prob(value)
+    return log_p.flatten(-distribution.reinterpreted_batch_ndims)

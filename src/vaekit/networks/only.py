@@ -1,0 +1,62 @@
+"""Networks that look at one of the things they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+from vaekit.config import part
+from vaekit.errors import UserError
+
+
+@part("network/only-latent")
+class OnlyLatent(nn.Module):
+    """A network that reads one of several latents: p(x|z1, z2) = p(x|z1), say.
+
+    Args:
+        network: the network behind it; its input is as long as that latent.
+        name: of the latent.
+
+    >>> import torch, vaekit as vk
+    >>> z = {"z2": torch.zeros(5, 3), "z1": torch.zeros(5, 4)}
+    >>> OnlyLatent(vk.networks.MLP(4, hidden=(8,)), "z1")(z).shape
+    torch.Size([5, 8])
+    """
+
+    def __init__(self, network: nn.Module, name: str) -> None:
+        super().__init__()
+        self.network = network
+        self.name = name
+
+    def forward(self, z: Mapping[str, Tensor], condition: Tensor | None = None) -> Tensor:
+        return self.network(z[self.name], condition)
+
+    def head(self, out_shape: tuple[int, ...]) -> nn.Module:
+        return self.network.head(out_shape)  # type: ignore[operator]
+
+
+@part("network/only-condition")
+class OnlyCondition(nn.Module):
+    """A network that reads the condition and not x: q(z2|x, z1) = q(z2|z1) as a level of a chain.
+
+    Args:
+        network: the network behind it; its input is as long as the condition (the latents before the level, and the
+            model's own condition).
+
+    >>> import torch, vaekit as vk
+    >>> OnlyCondition(vk.networks.MLP(4, hidden=(8,)))(torch.zeros(5, 784), torch.zeros(3, 5, 4)).shape
+    torch.Size([3, 5, 8])
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        if condition is None:
+            raise UserError("a network that reads only its condition was given none.")
+        return self.network(condition)
+
+    def head(self, out_shape: tuple[int, ...]) -> nn.Module:
+        return self.network.head(out_shape)  # type: ignore[operator]

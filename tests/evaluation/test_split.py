@@ -1,0 +1,124 @@
+"""The parts of the KL against quadrature of the mixture that q(z) is."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.distributions import Normal
+
+import vaekit as vk
+from vaekit.distributions.aggregate import from_all, minibatch_stratified, minibatch_weighted
+from vaekit.errors import UserError
+from vaekit.evaluation.split import split_kl
+from vaekit.testing import enumerable, linear_gaussian, seeded
+from vaekit.testing.statistics import assert_equal, assert_mean
+
+EVERY = 4000  # times each row is drawn for
+
+
+def exact(mean: torch.Tensor, scale: torch.Tensor) -> dict[str, float]:
+    """The parts for q(z|x_n) = N(mean_n, diag scale_n²) with two units, by trapezia on a grid."""
+    side = torch.linspace(-9, 9, 721).double()
+    log_each = Normal(mean, scale).log_prob(side[:, None, None])  # (points, rows, units)
+    rows = len(mean)
+    log_one = log_each.logsumexp(1) - math.log(rows)  # (points, units)
+    log_joint = (log_each[:, None, :, 0] + log_each[None, :, :, 1]).logsumexp(-1) - math.log(rows)
+    area = (side[1] - side[0]).item()
+    entropy = -(log_joint.exp() * log_joint).sum().item() * area**2
+    entropies = [-(one.exp() * one).sum().item() * area for one in log_one.T]
+    cross = [-(one.exp() * Normal(0.0, 1.0).log_prob(side)).sum().item() * area for one in log_one.T]
+    conditional = Normal(mean, scale).entropy().sum(-1).mean().item()
+    return {
+        "index_code": entropy - conditional,
+        "marginal_kl": sum(cross) - entropy,
+        "total_correlation": sum(entropies) - entropy,
+        "dimension_kl": sum(cross) - sum(entropies),
+    }
+
+
+def test_parts_against_quadrature() -> None:
+    oracle = linear_gaussian.wrong(diagonal=True)
+    x = oracle.sample(5)
+    q = oracle.model.encode(x).base_dist
+    truth = exact(q.mean, q.stddev)
+    split = split_kl(oracle.model, [vk.Batch(x[:2]), vk.Batch(x[2:])], vk.Batch(x.repeat(EVERY, 1)))
+    for name, expected in truth.items():
+        value = getattr(split, name)
+        assert_mean(value, expected, name)
+        assert abs(expected) > 0.01, "a part that is nothing would show nothing"
+    kl = torch.distributions.kl_divergence(q, Normal(0.0, 1.0)).sum(-1).mean()
+    assert_mean(split.index_code + split.marginal_kl, kl, "the sum of the parts")
+    assert_equal(split.total_correlation + split.dimension_kl, split.marginal_kl, "total correlation and units")  # type: ignore[operator]
+
+
+def test_chunks_change_nothing() -> None:
+    oracle = linear_gaussian.wrong(diagonal=True)
+    x = oracle.sample(7)
+    whole, chunked = (split_kl(oracle.model, [vk.Batch(x)], vk.Batch(x), budget=budget) for budget in (10**6, 1))
+    for one, other in zip(whole, chunked, strict=True):
+        assert_equal(other, one, "a part")
+
+
+@pytest.mark.parametrize("make", [linear_gaussian.wrong, linear_gaussian.hierarchy])
+def test_units_that_do_not_come_apart(make) -> None:
+    """Full covariances and chains: q(z) of many rows is the exact aggregate N(0, I) where q is the exact posterior."""
+    oracle = make()
+    x = oracle.sample(4)
+    split = split_kl(oracle.model, [vk.Batch(x)], vk.Batch(x.repeat(500, 1)))
+    assert split.total_correlation is None
+    with seeded(), torch.no_grad():
+        latents = oracle.model.draw(vk.Batch(x), 500).latents.values()
+        kl = sum(latent.log_qz - latent.log_pz for latent in latents)
+    mean, error = kl.mean().item(), (kl.std() / 2000**0.5).item()  # type: ignore[union-attr]
+    assert_mean(split.index_code + split.marginal_kl, mean, "the sum of the parts", error)
+    assert split.index_code.mean() <= math.log(4)
+
+
+def test_a_single_row_says_nothing_about_itself() -> None:
+    oracle = linear_gaussian.wrong(diagonal=True)
+    x = oracle.sample(1)
+    split = split_kl(oracle.model, [vk.Batch(x)], vk.Batch(x))
+    assert_equal(split.index_code, 0.0, "the information about the only row")
+    assert split.total_correlation is not None
+    assert_equal(split.total_correlation, 0.0, "dependence inside a product")
+
+
+def test_rows_that_are_far_apart_are_told() -> None:
+    model = linear_gaussian.wrong(diagonal=True).model
+    x = torch.tensor([[-1e3, 0.0, 0.0], [1e3, 0.0, 0.0]]).double()
+    assert_equal(split_kl(model, [vk.Batch(x)], vk.Batch(x)).index_code, math.log(2), "log 2")
+
+
+def test_labels_that_are_summed_out_and_codes_are_refused() -> None:
+    for case, why in ((enumerable.m2(), r"summed out \(y\)"), (enumerable.quantized(), "without chance")):
+        with pytest.raises(UserError, match=why):
+            split_kl(case.model, [vk.Batch(case.every_x)], vk.Batch(case.every_x))
+
+
+def log_q_of(rows: int) -> torch.Tensor:
+    with seeded(3):
+        return torch.randn(rows, rows).double()
+
+
+def test_stratified_batches_are_unbiased() -> None:
+    """The mean over every batch of three of five rows, by enumeration."""
+    rows = 5
+    log_q = log_q_of(rows)
+    seen: list[list[torch.Tensor]] = [[] for _ in range(rows)]
+    for batch in torch.combinations(torch.arange(rows), 3):
+        estimate = minibatch_stratified(log_q[batch][:, batch], rows).exp()
+        for row, value in zip(batch.tolist(), estimate, strict=True):
+            seen[row].append(value)
+    means = torch.stack([torch.stack(values).mean() for values in seen])
+    assert_equal(means, from_all(log_q).exp(), "the mean of q(z) over batches")
+
+
+def test_batches_of_all_rows_are_exact_and_weighted_ones_too_small() -> None:
+    log_q = log_q_of(4)
+    assert_equal(minibatch_stratified(log_q, 4), from_all(log_q), "a batch of everything")
+    same = torch.zeros(3, 3).double()
+    assert_equal(minibatch_weighted(same, 10), from_all(same) - math.log(10), "rows that are all the same")
+    apart = torch.full((3, 3), -math.inf).double().fill_diagonal_(0.0)
+    assert_equal(minibatch_weighted(apart, 10), -math.log(10) - math.log(3), "rows that do not overlap")
