@@ -54,12 +54,12 @@ def test_in_words() -> None:
         (
             "von-mises-fisher",
             "standard-normal",
-            "over unit vectors of length 2, the prior over real vectors of length 2",
+            "over unit vectors of length 2, the prior over real vectors",
         ),
         (
             "diagonal",
             "hyperspherical-uniform",
-            "over real vectors of length 2, the prior over unit vectors of length 2",
+            "over real vectors of length 2, the prior over unit vectors",
         ),
         ("categorical", "mixture", "over one-hot vectors of 2 categories, side by side, of length 2, the prior over"),
     ],

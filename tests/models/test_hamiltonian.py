@@ -76,7 +76,7 @@ def test_the_map_keeps_the_volume_but_for_the_cooling_and_can_be_undone() -> Non
     def energy(z: torch.Tensor) -> torch.Tensor:
         return -z.square().sum(-1).square() + z.sin().sum(-1)
 
-    leapfrog = Leapfrog(energy, model.step_size.detach(), model.cooling.detach())
+    leapfrog = Leapfrog(energy, model.step_sizes.detach(), model.cooling.detach())
     after = leapfrog.forward(z, momentum)
     back = leapfrog.inverse(*after)
     assert_equal(back[0], z, "z there and back")
@@ -95,30 +95,53 @@ def test_the_map_keeps_the_volume_but_for_the_cooling_and_can_be_undone() -> Non
 
 @pytest.mark.parametrize("tempering", [False, True])
 @pytest.mark.parametrize("make", [linear_gaussian.wrong, linear_gaussian.mean_field])
-def test_weights_are_unbiased_and_the_bound_grows_with_the_steps(make: Any, tempering: bool) -> None:
+@pytest.mark.parametrize("steps", [1, 5])
+def test_weights_are_unbiased_and_the_bound_is_one(make: Any, steps: int, tempering: bool) -> None:
     oracle = make(seed=4)
     x = oracle.sample(3)
     log_p = oracle.log_p(x)
-    bounds = []
-    for steps in (1, 3, 8):
-        model = moved(oracle, steps=steps, step_size=0.15, tempering=tempering)
-        with seeded(), torch.no_grad():
-            log_w = model.draw(vk.Batch(x), 20_000).log_w
-        assert_mean((log_w - log_p).exp(), 1.0, "the weight over p(x)")
-        assert_mean_at_most(log_w, log_p, "the bound")
-        bounds.append(log_w)
-    if not tempering:
-        for fewer, more in zip(bounds, bounds[1:], strict=False):
-            assert (more.mean(0) > fewer.mean(0)).all()
-        with seeded(), torch.no_grad():
-            still = oracle.model.draw(vk.Batch(x), 20_000).log_w
-        assert (bounds[-1].mean(0) > still.mean(0) + 0.1 * (log_p - still.mean(0))).all()
+    with seeded(), torch.no_grad():
+        log_w = moved(oracle, steps=steps, step_size=0.15, tempering=tempering).draw(vk.Batch(x), 20_000).log_w
+    assert_mean((log_w - log_p).exp(), 1.0, "the weight over p(x)")
+    assert_mean_at_most(log_w, log_p, "the bound")
+
+
+def test_steps_go_where_no_diagonal_posterior_can() -> None:
+    """The mean-field gap is the least that a diagonal Gaussian leaves; a trained start with moves leaves less."""
+    oracle = linear_gaussian.mean_field(latent_dim=4, data_dim=5, seed=4)
+    x = oracle.sample(8)
+    gaps = []
+    for steps in (1, 5):
+        model = moved(oracle, steps=steps, step_size=0.2, largest_step_size=1.0)
+        model.likelihood.requires_grad_(False)
+        optimizer = torch.optim.Adam([each for each in model.parameters() if each.requires_grad], 0.05)
+        with seeded():
+            for _ in range(150):
+                optimizer.zero_grad()
+                (-model.draw(vk.Batch(x), 16).log_w.mean()).backward()
+                optimizer.step()
+            with torch.no_grad():
+                gaps.append((oracle.log_p(x) - model.draw(vk.Batch(x), 5_000).log_w).mean().item())
+    # The standard error of each is below 0.01.
+    assert 0 < gaps[1] < gaps[0] - 0.05 < oracle.mean_field_gap - 0.1
+
+
+@pytest.mark.parametrize("tempering", [False, True])
+def test_small_steps_keep_the_energy_so_that_only_the_cooling_changes_the_weight(tempering: bool) -> None:
+    oracle = linear_gaussian.wrong(seed=4)
+    x = oracle.sample(3)
+    with seeded(), torch.no_grad():
+        model = moved(oracle, steps=40, step_size=0.001, tempering=tempering)
+        moved_weight = model.draw(vk.Batch(x), 5).log_w
+    with seeded(), torch.no_grad():
+        plain = oracle.model.draw(vk.Batch(x), 5).log_w
+    assert ((moved_weight - plain).abs() < 1e-3).all() != tempering
 
 
 def test_with_tiny_steps_it_is_the_posterior_it_starts_from() -> None:
     oracle = linear_gaussian.wrong()
     x = oracle.sample(3)
-    model = moved(oracle, step_size=1e-9)
+    model = moved(oracle, step_size=1e-9, tempering=False)
     with seeded(), torch.no_grad():
         draw = model.draw(vk.Batch(x), 5)
     with seeded(), torch.no_grad():
@@ -126,7 +149,7 @@ def test_with_tiny_steps_it_is_the_posterior_it_starts_from() -> None:
     assert ((draw.log_w - plain.log_w).abs() < 1e-6).all()
     exact = linear_gaussian.exact()
     with seeded(), torch.no_grad():
-        weight = moved(exact, step_size=1e-9).draw(vk.Batch(x), 5).log_w
+        weight = moved(exact, step_size=1e-9, tempering=False).draw(vk.Batch(x), 5).log_w
     assert ((weight - exact.log_p(x)).abs() < 1e-6).all()
 
 

@@ -25,7 +25,7 @@ def tiny(**options: object) -> Enumerable:
             vk.likelihoods.Bernoulli(vk.networks.MLP(LATENT_DIM, hidden=(8,)), (DIMS,)),
         )
         with torch.no_grad():
-            for parameter in model.parameters():
+            for parameter in model.likelihood.parameters():
                 parameter.mul_(3)
     model = model.double().eval()
 
@@ -52,6 +52,9 @@ def test_the_bound_in_evaluation_is_that_of_the_discrete_model() -> None:
         with seeded():
             draw = model.draw(vk.Batch(x), 20_000)
     assert_mean(draw.elbo, exact, "the bound against its sum over all latents")
+    with torch.no_grad():
+        weight = (model.likelihood(z).log_prob(x) + p.log_prob(z) - q.log_prob(z)).exp()
+    assert_equal((q.log_prob(z).exp() * weight).sum(0).log(), case.log_p(x), "E w, by its sum over all latents")
     assert (exact < case.log_p(x)).all()
     few = vk.evaluation.log_likelihood(model, [vk.Batch(x)], samples=2000).log_p
     assert ((few - case.log_p(x)).abs() < 0.1).all()

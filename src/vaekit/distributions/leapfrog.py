@@ -35,25 +35,25 @@ class Leapfrog:
 
     Args:
         log_joint: log p(x, z) of z ``(*samples, *batch, latent)``, ``(*samples, *batch)``.
-        step_size: ε for each dimension, ``(latent,)``.
+        step_sizes: ε for each step and dimension, ``(K, latent)``.
         cooling: α_1 … α_K, ``(K,)``.
     """
 
-    def __init__(self, log_joint: Callable[[Tensor], Tensor], step_size: Tensor, cooling: Tensor) -> None:
-        self.log_joint, self.step_size, self.cooling = log_joint, step_size, cooling
+    def __init__(self, log_joint: Callable[[Tensor], Tensor], step_sizes: Tensor, cooling: Tensor) -> None:
+        self.log_joint, self.step_sizes, self.cooling = log_joint, step_sizes, cooling
 
     def forward(self, z: Tensor, momentum: Tensor) -> tuple[Tensor, Tensor]:
-        for factor in self.cooling:
-            momentum = momentum + 0.5 * self.step_size * self._slope(z)
-            z = z + self.step_size * momentum
-            momentum = factor * (momentum + 0.5 * self.step_size * self._slope(z))
+        for step, factor in zip(self.step_sizes, self.cooling, strict=True):
+            momentum = momentum + 0.5 * step * self._slope(z)
+            z = z + step * momentum
+            momentum = factor * (momentum + 0.5 * step * self._slope(z))
         return z, momentum
 
     def inverse(self, z: Tensor, momentum: Tensor) -> tuple[Tensor, Tensor]:
-        for factor in self.cooling.flip(0):
-            momentum = momentum / factor - 0.5 * self.step_size * self._slope(z)
-            z = z - self.step_size * momentum
-            momentum = momentum - 0.5 * self.step_size * self._slope(z)
+        for step, factor in zip(self.step_sizes.flip(0), self.cooling.flip(0), strict=True):
+            momentum = momentum / factor - 0.5 * step * self._slope(z)
+            z = z - step * momentum
+            momentum = momentum - 0.5 * step * self._slope(z)
         return z, momentum
 
     def _slope(self, z: Tensor) -> Tensor:

@@ -28,7 +28,8 @@ class Hamiltonian(nn.Module):
     alike, and no latent: ``log_pz`` and ``log_qz`` of z include it.
 
     With tempering the momentum starts wide and is cooled: √β_k goes from √β_0 to 1 as
-    1 / √β_k = 1 / √β_0 + (1 − 1 / √β_0) k² / K², with β_0 learned (section 3.2).
+    1 / √β_k = 1 / √β_0 + (1 − 1 / √β_0) k² / K², with β_0 learned (section 3.2). Without it the moves keep the energy
+    but for the error of their steps, and dynamics that keep the energy exactly would leave the bound where it was.
 
     Args:
         prior: ``prior(condition) -> p(z)`` over real vectors.
@@ -36,7 +37,7 @@ class Hamiltonian(nn.Module):
         likelihood: ``likelihood(z, condition) -> p(x|z)``, twice differentiable.
         latent_dim: length of z.
         steps: K.
-        step_size: ε at the start, the same for each dimension; each is learned.
+        step_size: ε at the start; that of each step and dimension is learned.
         largest_step_size: what no ε exceeds, because the dynamics are unstable above the scale of p(z|x).
         tempering: whether the momentum starts wide.
 
@@ -62,7 +63,7 @@ class Hamiltonian(nn.Module):
         steps: int = 3,
         step_size: float = 0.1,
         largest_step_size: float = 0.5,
-        tempering: bool = False,
+        tempering: bool = True,
     ) -> None:
         super().__init__()
         if steps < 1:
@@ -74,7 +75,7 @@ class Hamiltonian(nn.Module):
         self.prior, self.posterior, self.likelihood = prior, posterior, likelihood
         self.steps, self.largest_step_size = steps, largest_step_size
         share = step_size / largest_step_size
-        self.raw_step_size = nn.Parameter(torch.full((latent_dim,), math.log(share / (1 - share))))
+        self.raw_step_size = nn.Parameter(torch.full((steps, latent_dim), math.log(share / (1 - share))))
         # β_0 = 0.9 at the start; without tempering it is 1 for good.
         self.raw_beta = nn.Parameter(torch.tensor(math.log(9.0))) if tempering else None
 
@@ -84,14 +85,14 @@ class Hamiltonian(nn.Module):
         return frozenset({"density", "encode", "decode", "sample"})
 
     @property
-    def step_size(self) -> Tensor:
-        """ε of each dimension, ``(latent,)``."""
+    def step_sizes(self) -> Tensor:
+        """ε of each step and dimension, ``(steps, latent)``."""
         return self.largest_step_size * self.raw_step_size.sigmoid()
 
     @property
     def cooling(self) -> Tensor:
         """α_k = √(β_(k−1) / β_k) for k = 1 … K; their product is √β_0."""
-        beta = torch.ones_like(self.raw_step_size[0]) if self.raw_beta is None else self.raw_beta.sigmoid()
+        beta = torch.ones_like(self.raw_step_size[0, 0]) if self.raw_beta is None else self.raw_beta.sigmoid()
         at_start = beta.rsqrt()
         progress = torch.arange(self.steps + 1, dtype=beta.dtype, device=beta.device) / self.steps
         width = at_start + (1 - at_start) * progress.square()  # 1 / √β_k
@@ -139,4 +140,4 @@ class Hamiltonian(nn.Module):
 
         start = self.posterior(batch.x, batch.condition)
         check_one_space(prior, start)
-        return Evolved(start, Leapfrog(log_joint, self.step_size, self.cooling))
+        return Evolved(start, Leapfrog(log_joint, self.step_sizes, self.cooling))

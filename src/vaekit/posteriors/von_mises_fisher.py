@@ -23,7 +23,7 @@ class VonMisesFisher(nn.Module):
 
     >>> import torch, vaekit as vk
     >>> q = vk.posteriors.VonMisesFisher(vk.networks.MLP(784), latent_dim=3)(torch.zeros(5, 784))
-    >>> q.rsample((2,)).norm(dim=-1).round(decimals=4)
+    >>> q.sample((2,)).norm(dim=-1).round(decimals=4)
     tensor([[1., 1., 1., 1., 1.],
             [1., 1., 1., 1., 1.]])
     """

@@ -21,7 +21,7 @@ def hamiltonian(
     *,
     steps: int = 3,
     step_size: float = 0.1,
-    tempering: bool = False,
+    tempering: bool = True,
     prior: str = "standard-normal",
     posterior: str = "diagonal",
     likelihood: str | None = None,
