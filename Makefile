@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint docs pytest install clean
+.PHONY: help demo test lint docs pytest bench install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -37,6 +37,19 @@ docs: $(STAMP) ## the documentation, with warnings as errors, into docs/_build/h
 # One thread per process: the processes share the cores. The last line of pytest is the last line of `make test`.
 pytest: $(STAMP) ## the tests alone
 	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --maxprocesses $(TEST_PROCESSES)
+
+# In a quiet hour: every program that is compared wants the machine for itself. What fails does not stop the rest.
+ROUNDS ?= 3
+GIGABYTES ?= 4
+bench: $(STAMP) ## measure speed beside peers and limits (half an hour, a quiet machine): docs/speed.md
+	-@$(BIN)/python benchmarks/training.py --rounds $(ROUNDS) --save
+	-@$(BIN)/python benchmarks/convolutions.py --rounds $(ROUNDS) --save
+	-@$(BIN)/python benchmarks/processes.py --rounds $(ROUNDS) --save
+	-@$(BIN)/python benchmarks/likelihood.py --rounds $(ROUNDS) --save
+	-@$(BIN)/python benchmarks/streaming.py --rounds $(ROUNDS) --seconds 10 --gigabytes $(GIGABYTES) --save
+	-@$(BIN)/python benchmarks/to_a_bound.py --rounds 1 --save
+	@$(BIN)/python docs/make_speed.py
+	@echo "docs/speed.md"
 
 install: $(STAMP) ## create or refresh .venv and nothing else
 

@@ -11,7 +11,7 @@ from worker import serve
 
 from vaekit.data import Dataset, Split
 from vaekit.data.kinds import Binary
-from vaekit.kernels import keep_pages
+from vaekit.kernels import flush_denormals, keep_pages
 from vaekit.objectives import ELBO
 from vaekit.papers.tf_tutorial import model
 from vaekit.training.fit import Training
@@ -20,6 +20,7 @@ from vaekit.training.settings import Phase, Settings
 
 
 def main() -> None:
+    flush_denormals()  # as the command line does
     torch.manual_seed(0)
     split = Split(images()[: 100 * BATCH].reshape(-1, 1, 28, 28))
     data = Dataset("ones", Binary(), split, split.first(500), split.first(500))
@@ -34,8 +35,7 @@ def main() -> None:
     def epoch() -> float:
         training.state.sums = {}
         training._epoch(phase, players, bar)
-        sums = training.state.sums
-        return -(sums["model_objective"] / sums["model_objective/rows"]).item()
+        return -training.state.means()["model_objective"]
 
     serve(epoch)
 

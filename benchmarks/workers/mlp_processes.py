@@ -21,6 +21,7 @@ from worker import serve
 import vaekit as vk
 from vaekit.data import Dataset, Split
 from vaekit.data.kinds import Binary
+from vaekit.kernels import flush_denormals, keep_pages
 from vaekit.objectives import ELBO
 from vaekit.training.fit import Training
 from vaekit.training.progress import Bar
@@ -37,15 +38,19 @@ def begin() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(PROCESSES)}
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+    os.environ |= dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(PROCESSES))
     for rank in range(1, PROCESSES):
         variables = os.environ | {"RANK": str(rank), "LOCAL_RANK": str(rank)}
-        other = subprocess.Popen([sys.executable, __file__], env=variables, stdin=subprocess.DEVNULL)
+        # It complains when the first ends.
+        quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        other = subprocess.Popen([sys.executable, __file__], env=variables, **quiet)
         atexit.register(other.kill)
     os.environ |= {"RANK": "0", "LOCAL_RANK": "0"}
 
 
 def main() -> None:
+    flush_denormals()  # as the command line does
     begin()
     torch.set_num_threads(1)
     world = World.here()
@@ -63,6 +68,7 @@ def main() -> None:
     phase = Phase(ELBO(), epochs=1000)
     training = Training(model, data, (phase,), settings, Path(tempfile.mkdtemp()), quiet=True, world=world)
     training._report = lambda *_: None  # type: ignore[method-assign]
+    keep_pages()  # as the training does at its start
     players = training._begin(phase)
     training.shares.streams.begin()
     bar = Bar("training", 1, "steps", quiet=True)
@@ -70,8 +76,7 @@ def main() -> None:
     def epoch() -> float:
         training.state.sums = {}
         training._epoch(phase, players, bar)
-        sums = training.state.sums
-        return -(sums["model_objective"] / sums["model_objective/rows"]).item()
+        return -training.state.means()["model_objective"]
 
     def clock() -> float:
         """Processor time of all of them."""

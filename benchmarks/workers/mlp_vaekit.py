@@ -13,7 +13,7 @@ from worker import serve
 import vaekit as vk
 from vaekit.data import Dataset, Split
 from vaekit.data.kinds import Binary
-from vaekit.kernels import keep_pages
+from vaekit.kernels import flush_denormals, keep_pages
 from vaekit.objectives import ELBO
 from vaekit.training.fit import Training
 from vaekit.training.progress import Bar
@@ -21,6 +21,7 @@ from vaekit.training.settings import Phase, Settings
 
 
 def main() -> None:
+    flush_denormals()  # as the command line does
     torch.manual_seed(0)
     split = Split(images())
     data = Dataset("ones", Binary(), split, split.first(500), split.first(500))
@@ -41,8 +42,7 @@ def main() -> None:
     def epoch() -> float:
         training.state.sums = {}
         training._epoch(phase, players, bar)
-        sums = training.state.sums
-        return -(sums["model_objective"] / sums["model_objective/rows"]).item()
+        return -training.state.means()["model_objective"]
 
     serve(epoch)
 

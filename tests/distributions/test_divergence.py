@@ -7,6 +7,7 @@ import torch
 from torch.distributions import Categorical, Independent, Laplace, MixtureSameFamily, Normal, kl_divergence
 
 from vaekit.distributions import CholeskyNormal, PointMass, divergence
+from vaekit.distributions.normal_divergence import NormalDivergence
 from vaekit.testing import assert_equal, assert_mean
 
 
@@ -39,6 +40,14 @@ def test_formula_is_the_monte_carlo_estimate(p: Independent) -> None:
     result = divergence(q, p)
     assert result is not None
     assert_mean(q.log_prob(z) - p.log_prob(z), result[0], "KL(q‖p)")
+
+
+@pytest.mark.parametrize("other_shape", [(3,), (4, 3), (1, 3)])
+def test_gradient_of_the_formula_for_normals(other_shape: tuple[int, ...]) -> None:
+    q, p = gaussian(0, 4, 3).base_dist, gaussian(1, *other_shape).base_dist
+    inputs = [each.detach().clone().requires_grad_() for each in (q.loc, q.scale, p.loc, p.scale)]
+    assert torch.autograd.gradcheck(NormalDivergence.apply, inputs)
+    assert_equal(NormalDivergence.apply(*inputs), kl_divergence(q, p), "KL of normals")
 
 
 def test_none_without_a_formula() -> None:

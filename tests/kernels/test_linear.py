@@ -89,31 +89,6 @@ def test_only_large_float32_layers_go_another_way(monkeypatch: pytest.MonkeyPatc
     assert calls == [1]
 
 
-@needs_onednn
-@pytest.mark.parametrize("with_bias", [True, False])
-def test_rounded_factors_are_those_of_bfloat16(with_bias: bool) -> None:
-    """The exact product of the rounded factors, up to the rounding of what comes out."""
-    kernels.use(Route.ONEDNN)
-    x, weight, bias = tensors(64, 300, 200)
-    inputs = (x, weight, bias) if with_bias else (x, weight)
-    direction = torch.randn(64, 200, generator=torch.Generator().manual_seed(1))
-    with torch.autocast("cpu", torch.bfloat16):
-        y = kernels.linear(x, weight, bias if with_bias else None)
-    assert y.dtype == torch.float32
-
-    def near(mine: torch.Tensor, exact: torch.Tensor) -> None:
-        assert mine.dtype == torch.float32
-        torch.testing.assert_close(mine.double(), exact, rtol=2**-8, atol=1e-3)
-
-    a, b, g = (tensor.detach().bfloat16().double() for tensor in (x, weight, direction))
-    near(y - bias if with_bias else y, a @ b.t())
-    gradients = torch.autograd.grad(y, inputs, direction)
-    near(gradients[0], g @ b)
-    near(gradients[1], g.t() @ a)
-    if with_bias:
-        near(gradients[2], direction.sum(0).double())
-
-
 def test_no_rows() -> None:
     _, weight, bias = tensors(1, 784, 512)
     kernels.use(Route.ONEDNN)

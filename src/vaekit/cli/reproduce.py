@@ -47,8 +47,10 @@ class Options:
 def run(options: Options) -> int:
     check_numbers(epochs=options.epochs, seed=options.seed, seeds=options.seeds)
     from vaekit import papers
+    from vaekit.kernels import flush_denormals
     from vaekit.papers.saved import keep_request, results_file, save_rows
 
+    flush_denormals()
     if options.paper is None:
         _list(options)
         return 0

@@ -156,6 +156,9 @@ def train(options: Options) -> Run:
 
     from vaekit import data, recipes, training
     from vaekit.config import literal, parse
+    from vaekit.kernels import flush_denormals
+
+    flush_denormals()
 
     settings = {key: request[key] for key in SETTINGS if key in request}
     try:

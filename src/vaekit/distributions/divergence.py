@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.distributions import Distribution, Independent, kl_divergence
+from torch.distributions import Distribution, Independent, Normal, kl_divergence
+
+from vaekit.distributions.normal_divergence import NormalDivergence
 
 
 def divergence(q: Distribution, p: Distribution) -> tuple[Tensor, Tensor | None] | None:
@@ -19,8 +21,14 @@ def divergence(q: Distribution, p: Distribution) -> tuple[Tensor, Tensor | None]
             and isinstance(p, Independent)
             and q.reinterpreted_batch_ndims == p.reinterpreted_batch_ndims
         ):
-            per_dimension = kl_divergence(q.base_dist, p.base_dist).flatten(-q.reinterpreted_batch_ndims)
+            per_dimension = _of_factors(q.base_dist, p.base_dist).flatten(-q.reinterpreted_batch_ndims)
             return per_dimension.sum(-1), per_dimension
         return kl_divergence(q, p), None
     except NotImplementedError:
         return None
+
+
+def _of_factors(q: Distribution, p: Distribution) -> Tensor:
+    if type(q) is type(p) is Normal:
+        return NormalDivergence.apply(q.loc, q.scale, p.loc, p.scale)  # type: ignore[return-value]
+    return kl_divergence(q, p)

@@ -1,7 +1,26 @@
 """The same sums by the fastest route of the machine; torch's own is always there and always right."""
 
+from vaekit.kernels.convolution import Shape, transposed
+from vaekit.kernels.denormals import flush_denormals, flushing_denormals
 from vaekit.kernels.linear import linear
 from vaekit.kernels.memory import keep_pages
+from vaekit.kernels.norm import total_norm
+from vaekit.kernels.precision import PRECISIONS, rounding, rounds_on_processors
 from vaekit.kernels.route import Route, chosen, measure, use
 
-__all__ = ["Route", "chosen", "keep_pages", "linear", "measure", "use"]
+__all__ = [
+    "PRECISIONS",
+    "Route",
+    "Shape",
+    "chosen",
+    "flush_denormals",
+    "flushing_denormals",
+    "keep_pages",
+    "linear",
+    "measure",
+    "rounding",
+    "rounds_on_processors",
+    "total_norm",
+    "transposed",
+    "use",
+]

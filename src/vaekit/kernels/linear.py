@@ -15,9 +15,8 @@ WORTH = 1 << 18  # multiplications; below it the call costs more than the sum
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x Wᵀ + bias, ``(*leading, in)`` to ``(*leading, out)``: what ``torch.nn.functional.linear`` gives, to rounding.
 
-    oneDNN is asked for float32 on a processor, where it is the faster one and the layer is large enough to matter;
-    under autocast to bfloat16 it rounds the factors and gives float32 all the same. Everything else (float64, a GPU,
-    tracing by ``torch.compile``) goes torch's way.
+    oneDNN is asked for float32 on a processor, where it is the faster one and the layer is large enough to matter.
+    Everything else (float64, a GPU, autocast, tracing by ``torch.compile``) goes torch's way.
     """
     if (
         x.numel() * weight.shape[0] >= WORTH
@@ -25,8 +24,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         and x.device.type == "cpu"
         and not torch.compiler.is_compiling()
         and chosen() is Route.ONEDNN
+        and not torch.is_autocast_enabled("cpu")
     ):
-        autocast = torch.is_autocast_enabled("cpu")
-        if not autocast or torch.get_autocast_dtype("cpu") is torch.bfloat16:
-            return onednn.linear(x, weight, bias, rounded=autocast)
+        return onednn.linear(x, weight, bias)
     return F.linear(x, weight, bias)

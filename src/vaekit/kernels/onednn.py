@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 
 def available() -> bool:
@@ -47,34 +46,8 @@ class Product(torch.autograd.Function):
         )
 
 
-class RoundedProduct(torch.autograd.Function):
-    """The same with factors rounded to bfloat16; the sums inside, what comes out and the weights stay float32."""
-
-    @staticmethod
-    def forward(ctx: Any, a: Tensor, b: Tensor, bias: Tensor | None) -> Tensor:
-        a, b = a.bfloat16(), b.bfloat16()
-        ctx.save_for_backward(a, b)
-        y = product(a, b).float()
-        return y if bias is None else y.add_(bias)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        a, b = ctx.saved_tensors
-        rounded = grad.bfloat16()
-        for_a, for_b, for_bias = ctx.needs_input_grad
-        return (
-            product(rounded, b.t()).float() if for_a else None,
-            product(rounded.t(), a.t()).float() if for_b else None,
-            grad.sum(0) if for_bias else None,
-        )
-
-
-def linear(x: Tensor, weight: Tensor, bias: Tensor | None, *, rounded: bool = False) -> Tensor:
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """x Wᵀ + bias over any leading axes."""
     flat = x.reshape(-1, x.shape[-1])
-    if rounded:
-        y = RoundedProduct.apply(flat, weight, bias)
-    else:
-        y = Product.apply(flat, weight, bias) if torch.is_grad_enabled() else product(flat, weight, bias)
+    y = Product.apply(flat, weight, bias) if torch.is_grad_enabled() else product(flat, weight, bias)
     return y.view(*x.shape[:-1], weight.shape[0])  # type: ignore[union-attr]

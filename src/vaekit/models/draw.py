@@ -83,6 +83,11 @@ def _value(given: Lazy) -> Tensor:
     return given() if callable(given) else given
 
 
+def over_samples(value: Tensor) -> Tensor:
+    """The mean over draws of ``(samples, *rest)``; of a single one it is that one."""
+    return value[0] if len(value) == 1 else value.mean(0)
+
+
 class Draw(NamedTuple):
     """What ``model.draw(batch, samples=K)`` returns. Every bound and estimator is written on it.
 
@@ -124,9 +129,8 @@ class Draw(NamedTuple):
     @property
     def kl(self) -> Tensor:
         """Σ over latents of KL(q‖p), ``(samples, batch)``, in nats."""
-        return self.expect(
-            torch.stack(torch.broadcast_tensors(*(latent.kl for latent in self.latents.values()))).sum(0)
-        )
+        each = [latent.kl for latent in self.latents.values()]
+        return self.expect(each[0] if len(each) == 1 else torch.stack(torch.broadcast_tensors(*each)).sum(0))
 
     @property
     def elbo(self) -> Tensor:

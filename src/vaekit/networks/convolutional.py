@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.config import part
-from vaekit.networks.layer import Linear
+from vaekit.networks.layer import Conv2d, ConvTranspose2d, Linear
 from vaekit.networks.network import FlatHead, Shape, activation_of, initialize, needed, over_leading, size
 
 
@@ -129,7 +129,7 @@ class ConvolutionalDecoder(nn.Module):
         ends = (*channels[1:], channels[-1])
         # From n to 2n − 1 or 2n: the output padding makes up for odd sizes.
         self.layers = nn.ModuleList(
-            nn.ConvTranspose2d(a, b, kernel_size=3, stride=2, padding=1, output_padding=(1 - h % 2, 1 - w % 2))
+            ConvTranspose2d(a, b, kernel_size=3, stride=2, padding=1, output_padding=(1 - h % 2, 1 - w % 2))
             for a, b, h, w in zip(channels, ends, heights[1:], widths[1:], strict=True)
         )
         self.feature_channels = channels[-1]
@@ -158,7 +158,7 @@ class GridHead(nn.Module):
     def __init__(self, channels: int, out_shape: tuple[int, ...], kernel_size: int) -> None:
         super().__init__()
         self.out_shape = tuple(out_shape)
-        self.convolution = nn.Conv2d(channels, size(self.out_shape[:-2]), kernel_size, padding=kernel_size // 2)
+        self.convolution = Conv2d(channels, size(self.out_shape[:-2]), kernel_size, padding=kernel_size // 2)
 
     def forward(self, h: Tensor) -> Tensor:
         y = over_leading(self.convolution, h, 3).to(self.convolution.weight.dtype)

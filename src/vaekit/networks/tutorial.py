@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.functional import relu
@@ -89,9 +91,10 @@ class TutorialDecoder(nn.Module):
         if condition is not None:
             needed(None)
         h = relu(self.first(x))
+        layer: Any
         for layer in self.layers:
             # From n to 2n + 1; Keras' "same" leaves the last row and column out.
-            h = relu(over_leading(layer, h, 3)[..., :-1, :-1])
+            h = over_leading(partial(layer.rectified, crop=1), h, 3)
         return h
 
     def head(self, out_shape: tuple[int, ...]) -> nn.Module:

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from vaekit.config import part
 from vaekit.data.batch import Batch
+from vaekit.models.draw import over_samples
 from vaekit.objectives.objective import Objective, Value
 from vaekit.schedules import Schedule, Step, at, at_least
 
@@ -34,10 +37,10 @@ class ELBO(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
-        log_px = draw.expect(draw.log_px).mean(0)
-        kl = draw.kl.mean(0)
-        value = log_px - at(self.beta, step) * kl - draw.penalty
-        return Value(value, {"log_px": log_px, "kl": kl})
+        log_px = over_samples(draw.expect(draw.log_px))
+        kl = over_samples(draw.kl)
+        value = torch.sub(log_px, kl, alpha=at(self.beta, step))  # type: ignore[call-overload]
+        return Value(value - draw.penalty, {"log_px": log_px, "kl": kl})
 
     def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
         return figures["log_px"] - at(self.beta, last) * figures.get("kl", 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
@@ -23,7 +24,7 @@ from vaekit.errors import Interrupted, TrainingFailed, UserError
 from vaekit.evaluation.doctor import Attending
 from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.likelihood import bound
-from vaekit.kernels import keep_pages
+from vaekit.kernels import flushing_denormals, keep_pages, rounding, rounds_on_processors
 from vaekit.objectives import ELBO, Objective
 from vaekit.objectives.objective import Player, Value
 from vaekit.schedules import Schedule, Step, at
@@ -43,7 +44,7 @@ from vaekit.training.run import FORMAT, Run, read_metrics, rewrite_metrics
 from vaekit.training.settings import OPTIMIZERS, Phase, Settings
 from vaekit.training.shares import OBJECTIVE, Share, Shares
 from vaekit.training.state import State
-from vaekit.training.watch import buffers_of, finite, gradient_norm, name_the_cause, put_back
+from vaekit.training.watch import copies, finite, gradient_norm, name_the_cause, places_of_buffers, put_back
 from vaekit.training.world import World
 
 SAVE_EVERY_SECONDS = 300
@@ -162,6 +163,7 @@ class Training:
         self.state = State(self.model, settings.ema_decay, self.shares.streams)
         self.moving: list[nn.Module] = []
         self.resting: list[nn.Module] = []
+        self.buffers = places_of_buffers(self.model)
         self.stop_asked, self.saved_at = False, 0.0
         self.agreed: list[bool] = []
         for phase in self.phases:
@@ -180,6 +182,10 @@ class Training:
     def run(self) -> None:
         """Train until the end, from wherever the state is."""
         keep_pages()
+        with flushing_denormals():
+            self._run()
+
+    def _run(self) -> None:
         torch.manual_seed(self.settings.seed)
         saved = self.state.read_counters(self.state_path) if self.state_path.exists() else None
         if saved is None:
@@ -195,6 +201,8 @@ class Training:
                 f"warning: a batch of {self.settings.batch_size:,} rows is more than the {rows:,} training rows: "
                 "each epoch is one step."
             )
+        if self.settings.precision != "float32" and self.batches.device.type == "cpu" and not rounds_on_processors():
+            self._say("warning: this processor has no units for bfloat16: training goes on in float32.")
         metrics = self.folder / "metrics.jsonl"
         if self.world.first:
             with self._saving():
@@ -313,12 +321,12 @@ class Training:
         shares = self.shares.of(rows, batch, size)
         for name, player in players.items():
             # What moves in a forward pass (a code book) must be put back if the step is not taken.
-            before = buffers_of(self.model)
+            before = copies(self.buffers)
             one = partial(self._share, player, step)
             figures, values, self.agreed = self.shares.compute(one, shares, player.parameters, before, self._wishes())
             norm = gradient_norm(player.parameters)
             optimizer = self.state.optimizers[name]
-            if torch.isfinite(figures[OBJECTIVE] + norm):
+            if math.isfinite((figures[OBJECTIVE] + norm).item()):
                 if self.settings.clip_norm:
                     nn.utils.clip_grads_with_norm_(player.parameters, self.settings.clip_norm, norm)
                 optimizer.param_groups[0]["lr"] = at(phase.learning_rate, step) * player.learning_rate
@@ -332,7 +340,8 @@ class Training:
                     lambda share, value, name=name: name_the_cause(self.model, share.batch, value, share.rows, name),
                 )
                 put_back(before)
-            optimizer.zero_grad()
+            for parameter in player.parameters:
+                parameter.grad = None
         if cause:
             self._skip(cause)
         else:
@@ -341,18 +350,17 @@ class Training:
 
     def _share(self, player: Player, step: Step, share: Share) -> Value:
         """A player's value of a share of the batch, its gradient added to that of the other shares."""
-        x = share.batch.x
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16"):
+        with rounding(share.batch.x.device, self.settings.precision):
             value = player.value(self.model, share.batch, step)
-        # Only into the player's own parameters: nobody else feels this value.
-        (-value.objective.mean()).backward(share.weight, inputs=player.parameters)
+            # The gradient of −mean; only into the player's own parameters: nobody else feels this value.
+            down = torch.full_like(value.objective, -1 / len(value.objective))
+            down = down if share.weight is None else down * share.weight
+            torch.autograd.backward(value.objective, down, inputs=player.parameters)
         return value
 
     def _log(self, player: str, figures: dict[str, Tensor], rows: int) -> None:
-        for name, value in figures.items():
-            key = f"{player}_objective" if name == OBJECTIVE else name
-            self.state.add(key, value * rows)
-            self.state.add(f"{key}/rows", torch.tensor(float(rows)))
+        names = (f"{player}_objective" if name == OBJECTIVE else name for name in figures)
+        self.state.add(tuple(names), torch.stack([*figures.values()]), rows)
 
     def _say(self, line: str) -> None:
         if not self.quiet:
@@ -386,11 +394,7 @@ class Training:
         watched = phase.objective.watch(figures, last)
         kept = state.follow_figure(watched, keep_best=self.settings.keep_best)
         counters.seconds += time.monotonic() - started
-        means = {
-            name: (total / state.sums[f"{name}/rows"]).item()
-            for name, total in state.sums.items()
-            if not name.endswith("/rows")
-        }
+        means = state.means()
         state.sums = {}
         record = {
             "epoch": counters.epochs_total,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from vaekit.config import part
+from vaekit.kernels import PRECISIONS
 from vaekit.objectives import Objective
 from vaekit.schedules import Schedule
 from vaekit.training.optimizers import OPTIMIZERS
@@ -103,6 +104,3 @@ def _number(name: str, value: Any, below: float = math.inf) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < below:
         end = "" if below == math.inf else f" and less than {below}"
         raise ValueError(f"{name} must be a number from 0{end}, got {value!r}")
-
-
-PRECISIONS = ("float32", "bfloat16")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import torch
@@ -12,6 +13,7 @@ from vaekit.data.batch import Batch
 from vaekit.data.loader import Loader
 from vaekit.errors import UserError
 from vaekit.objectives.objective import Value
+from vaekit.training.exchange import Exchange
 from vaekit.training.streams import Streams
 from vaekit.training.watch import put_back
 from vaekit.training.world import World
@@ -54,6 +56,14 @@ def _figures(value: Value) -> dict[str, Tensor]:
     return {OBJECTIVE: value.objective, **value.terms}
 
 
+def _means(value: Value) -> dict[str, Tensor]:
+    """The mean of each figure over its examples; all at once where all are ``(batch,)``."""
+    figures = {name: each.detach() for name, each in _figures(value).items()}
+    if len({each.shape for each in figures.values()}) > 1:
+        return {name: each.mean() for name, each in figures.items()}
+    return dict(zip(figures, torch.stack([*figures.values()]).flatten(1).mean(1).unbind(), strict=True))
+
+
 class Shares:
     """Cuts batches into consecutive shares and puts together what was computed of them.
 
@@ -77,7 +87,7 @@ class Shares:
         self.world = world
         self.count = count
         self.streams = Streams(world, count)
-        self._sums: dict[int, Tensor] = {}
+        self._exchanges: dict[int, Exchange] = {}
 
     def _own(self, sizes: Sequence[Any]) -> Sequence[Any]:
         """What falls to this process of something that there is for every share."""
@@ -88,18 +98,23 @@ class Shares:
         """The rows of this process and what they hold; see :meth:`vaekit.data.loader.Loader.epoch`."""
         if self.count == 1:
             return rows, make(rows, places)
+        parts = self._own(self._cuts(len(rows)))
         # A share without rows looks at the last one, with no weight: every share draws, and knows all figures.
-        pieces = [
-            torch.arange(len(rows))[-1:] if len(piece) == 0 else piece
-            for piece in torch.arange(len(rows)).tensor_split(self.count)
-        ]
+        pieces = [part if part.start < part.stop else slice(len(rows) - 1, len(rows)) for part in parts]
         batches = []
-        own = [piece.to(rows.device) for piece in self._own(pieces)]
-        for index, piece in enumerate(own):
+        for index, piece in enumerate(pieces):
             with self.streams.of(index):
                 batches.append(make(rows[piece], places[piece]))
+        if len(batches) == 1:
+            return rows[pieces[0]], batches[0]
         columns = (None if column[0] is None else torch.cat(column) for column in zip(*batches, strict=True))
-        return rows[torch.cat(own)], Batch(*columns)  # type: ignore[arg-type]
+        return torch.cat([rows[piece] for piece in pieces]), Batch(*columns)  # type: ignore[arg-type]
+
+    def _cuts(self, size: int) -> list[slice]:
+        """Consecutive parts of so many rows, as ``torch.tensor_split`` cuts them: the first ones are the longer."""
+        short, longer = divmod(size, self.count)
+        edges = [index * short + min(index, longer) for index in range(self.count + 1)]
+        return [slice(start, stop) for start, stop in pairwise(edges)]
 
     def of(self, rows: Tensor, batch: Batch, size: int) -> list[Share]:
         """What :meth:`take` took, by share.
@@ -110,7 +125,7 @@ class Shares:
         """
         if self.count == 1:
             return [Share(0, rows, batch, None)]
-        sizes = [len(piece) for piece in torch.arange(size).tensor_split(self.count)]
+        sizes = [part.stop - part.start for part in self._cuts(size)]
         shares, start = [], 0
         for index, rows_here in enumerate(self._own(sizes)):
             some = slice(start, start := start + max(1, rows_here))
@@ -140,8 +155,7 @@ class Shares:
         """
         if self.count == 1:
             value = one(shares[0])
-            figures = {name: each.detach().mean() for name, each in _figures(value).items()}
-            return Computed(figures, [value], list(wishes))
+            return Computed(_means(value), [value], list(wishes))
         before = [each for each in before if each[2].is_floating_point()]
         values: list[Value] = []
         moves = [torch.zeros_like(value) for _, _, value in before]
@@ -175,9 +189,9 @@ class Shares:
         gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
         everything = [*gradients, *moves, figures, reached, wishes]
         elements = sum(each.numel() for each in everything)
-        if elements not in self._sums:
-            self._sums[elements] = torch.cat([each.flatten() for each in everything])
-        sums = iter(self.world.sum(everything, self._sums[elements]))
+        if elements not in self._exchanges:
+            self._exchanges[elements] = self.world.exchange(torch.cat([each.flatten() for each in everything]))
+        sums = iter(self.world.sum(everything, self._exchanges[elements]))
         gradients = [next(sums) for _ in gradients]
         for move in moves:
             move.copy_(next(sums))

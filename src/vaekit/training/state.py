@@ -63,7 +63,8 @@ class State:
         self.average = copy.deepcopy(model).requires_grad_(False) if ema_decay else None
         self.networks: tuple[nn.Module, ...] = ()
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
-        self.sums: dict[str, Tensor] = {}
+        self.sums: dict[str, Tensor] = {}  # of figures, by their names
+        self.rows: dict[str, int] = {}  # how many rows are in them
         self.best: dict[str, Tensor] = {}
         self.counters = Counters()
 
@@ -110,14 +111,27 @@ class State:
             self.best = {name: tensor.detach().clone() for name, tensor in module_tensors(self.shown).items()}
         return keep
 
-    def add(self, name: str, value: Tensor) -> None:
-        """Add to an epoch's running sums, on the device, without waiting for it."""
-        value = value.detach().to(torch.float32 if value.device.type == "mps" else torch.float64)
-        self.sums[name] = self.sums[name] + value if name in self.sums else value
+    def add(self, names: tuple[str, ...], means: Tensor, rows: int) -> None:
+        """Add means over rows ``(names,)`` to an epoch's running sums, on the device, without waiting for it."""
+        key = "/".join(names)
+        if key not in self.sums:
+            kind = torch.float32 if means.device.type == "mps" else torch.float64
+            self.sums[key], self.rows[key] = means.new_zeros(len(names), dtype=kind), 0
+        self.sums[key].add_(means.detach(), alpha=rows)
+        self.rows[key] += rows
+
+    def means(self) -> dict[str, float]:
+        """What was added, as means over all rows, by name."""
+        return {
+            name: total / self.rows[key]
+            for key, totals in self.sums.items()
+            for name, total in zip(key.split("/"), totals.tolist(), strict=True)
+        }
 
     def _groups(self) -> dict[str, dict[str, Tensor]]:
         """All tensors by owner."""
         groups = {"model": module_tensors(self.model), "best": self.best, "sums": self.sums}
+        groups["rows"] = {key: torch.tensor(self.rows[key]) for key in self.sums}
         if self.average is not None:
             groups["average"] = module_tensors(self.average)
         for index, network in enumerate(self.networks):
@@ -186,6 +200,7 @@ class State:
         device = next(self.model.parameters()).device
         self.best = {name: tensor.to(device) for name, tensor in groups.get("best", {}).items()}
         self.sums = {name: tensor.to(device) for name, tensor in groups.get("sums", {}).items()}
+        self.rows = {name: int(groups["rows"][name]) for name in self.sums}
         for player, optimizer in self.optimizers.items():
             parameters = optimizer.param_groups[0]["params"]
             for key, tensor in groups.get(f"optimizer/{player}", {}).items():

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.data.batch import Batch
+from vaekit.kernels import total_norm
 from vaekit.objectives.objective import Value
 
 
@@ -58,17 +59,23 @@ def _rows(table: Tensor, rows: Tensor) -> str:
 
 def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
     """The norm of all gradients together, a tensor on the device."""
-    return torch.nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+    return total_norm([p.grad for p in parameters if p.grad is not None])
+
+
+def places_of_buffers(model: nn.Module) -> list[tuple[nn.Module, str]]:
+    """Owner and name of every buffer that is saved; one that is not is a constant: nothing could resume it."""
+    return [
+        (module, name)
+        for module in model.modules()
+        for name, buffer in module.named_buffers(recurse=False)
+        if name not in module._non_persistent_buffers_set
+    ]
 
 
 @torch.no_grad()
-def buffers_of(model: nn.Module) -> list[tuple[nn.Module, str, Tensor]]:
-    """Every buffer with its owner, its name there and a copy of its value."""
-    return [
-        (module, name, buffer.clone())
-        for module in model.modules()
-        for name, buffer in module.named_buffers(recurse=False)
-    ]
+def copies(places: Sequence[tuple[nn.Module, str]]) -> list[tuple[nn.Module, str, Tensor]]:
+    """Buffers with a copy of their values, for :func:`put_back`."""
+    return [(module, name, getattr(module, name).clone()) for module, name in places]
 
 
 def put_back(before: Sequence[tuple[nn.Module, str, Tensor]]) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from vaekit.errors import TrainingFailed, UserError
 from vaekit.training.device import choose_device
+from vaekit.training.exchange import Exchange, Network, exchange
 
 STARTED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets
 LONGEST = 4096  # bytes of what one process tells the others
@@ -36,18 +37,21 @@ class World:
         rank: which one this is, from 0.
         size: how many there are.
         local_rank: which one on its machine: the GPU it has.
+        local_size: how many there are on its machine.
     """
 
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    local_size: int = 1
 
     @classmethod
     def here(cls) -> World:
         """The processes that ``torchrun`` has started, or this one alone."""
         if not all(name in os.environ for name in STARTED):
             return cls()
-        return cls(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")))
+        numbers = (os.environ.get(name, 1) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"))
+        return cls(*map(int, numbers))
 
     @property
     def first(self) -> bool:
@@ -80,18 +84,25 @@ class World:
                 distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
             atexit.register(distributed.destroy_process_group)
 
-    def sum(self, tensors: Sequence[Tensor], into: Tensor | None = None) -> list[Tensor]:
+    def exchange(self, like: Tensor) -> Exchange:
+        """A place to sum numbers of this size and type again and again, for :meth:`sum`; ``like`` is written to."""
+        with _others():
+            together = self.local_size == self.size
+            return exchange(like, self.rank, self.size, together=together, hear=self.hear)
+
+    def sum(self, tensors: Sequence[Tensor], by: Exchange | None = None) -> list[Tensor]:
         """Each tensor's sum over the processes: one call for all of them, shapes and types as they were.
 
         Args:
             tensors: of this process.
-            into: where the sums are put, one after the other ``(elements,)``, to save the making of new memory.
+            by: where they are summed, to save the making of new memory: what is returned lies there.
         """
         if self.size == 1:
             return list(tensors)
-        flat = torch.cat([tensor.detach().flatten() for tensor in tensors], out=into)
+        if by is None:
+            by = Network(torch.cat([tensor.detach().flatten() for tensor in tensors]))
         with _others():
-            distributed.all_reduce(flat)
+            flat = by.sum(tensors)
         pieces = flat.split([tensor.numel() for tensor in tensors])
         return [piece.view(own.shape).to(own.dtype) for piece, own in zip(pieces, tensors, strict=True)]
 

@@ -1,0 +1,205 @@
+"""Writes docs/speed.md from benchmarks/results/*.json, so that no figure on the page is typed.
+
+``--check`` says whether it is up to date."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "speed.md"
+HEAD = """# Speed
+
+What `make bench` measured, beside what was aimed at beforehand. This page is made from `benchmarks/results/*.json` by
+`python docs/make_speed.py`; the verdict follows from the measured figure and the aim. `benchmarks/README.md` says how
+each is measured. All programs of a comparison run in turn, each alone, and the figure is a median.
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A figure to be reached.
+
+    Args:
+        work: what is done.
+        figure: what is measured.
+        aim: ``≤`` or ``≥`` and a number.
+        file: of the results, without its ending.
+        keys: where the figure stands in it.
+        why: what keeps it from the aim, shown when it is missed.
+    """
+
+    work: str
+    figure: str
+    aim: str
+    file: str
+    keys: tuple[str, ...]
+    why: str = ""
+
+    def measured(self, results: dict[str, Any]) -> float | None:
+        """The figure, if there is one."""
+        found: Any = results.get(self.file)
+        for key in self.keys:
+            found = found.get(key) if isinstance(found, dict) else None
+        return found
+
+    def verdict(self, figure: float | None) -> str:
+        """``met``, ``missed`` or ``not measured``."""
+        if figure is None:
+            return "not measured"
+        bound = float(self.aim[1:])
+        return "met" if (figure <= bound if self.aim[0] == "≤" else figure >= bound) else "**missed**"
+
+
+EPOCH = "an epoch of pythae's default VAE, batches of 128"
+TARGETS = [
+    Target(
+        EPOCH,
+        "vaekit / pythae",
+        "≤ 0.40",
+        "training",
+        ("ratios", "vaekit / pythae"),
+        "Matrix products are about half of a step; the rest is many small operations, the optimiser and the draw.",
+    ),
+    Target(
+        EPOCH,
+        "vaekit / JAX, compiled",
+        "≤ 1.0",
+        "training",
+        ("ratios", "vaekit / jax"),
+        "JAX compiles the whole epoch into one program; an eager loop asks for each operation from Python.",
+    ),
+    Target(
+        EPOCH,
+        "vaekit / its matrix products alone",
+        "≤ 1.5",
+        "training",
+        ("ratios", "vaekit / limit float32"),
+        "What is not a product (relu, the density, Adam, the draw) passes over memory, and each operation has a price.",
+    ),
+    Target(
+        f"{EPOCH}, bfloat16",
+        "vaekit / pythae",
+        "≤ 0.30",
+        "training",
+        ("ratios", "vaekit bfloat16 / pythae"),
+        "Only products are faster in bfloat16; factors are rounded anew for each of them.",
+    ),
+    Target(
+        "100 steps of the tutorial's convolutional VAE",
+        "vaekit / plain loop",
+        "≤ 0.75",
+        "convolutions",
+        ("ratios", "vaekit / plain loop"),
+        "The convolutions themselves are most of a step for both.",
+    ),
+    Target(
+        "a step with a VampPrior, K = 500",
+        "VampPrior / standard prior",
+        "≤ 3",
+        "vampprior",
+        ("ratios", "VampPrior / standard prior"),
+    ),
+    Target(
+        "importance-weighted log p(x)",
+        "vaekit / its matrix products alone",
+        "≤ 1.5",
+        "likelihood",
+        ("ratios", "vaekit / limit"),
+        "The density of the pixels passes over as many numbers as the last product makes.",
+    ),
+    Target(
+        "importance-weighted log p(x)",
+        "pythae / vaekit",
+        "≥ 100",
+        "likelihood",
+        ("ratios", "pythae / vaekit"),
+        "pythae is less than a hundred times its matrix products here, so that nothing can be a hundred times faster.",
+    ),
+    Target(
+        "training on a mapped file",
+        "rate / that in memory",
+        "≥ 0.9",
+        "streaming",
+        ("ratio",),
+        "Reading takes a share of the cores that compute.",
+    ),
+    Target("training on a mapped file", "peak of memory in GB", "≤ 1.5", "streaming", ("peak_memory_gb",)),
+    Target(
+        "two processes of one thread, gloo",
+        "rate / one process of two threads",
+        "≥ 0.8",
+        "processes",
+        ("rate of two over one",),
+        "Both step all parameters, and write and read all gradients: work that two processes do not halve.",
+    ),
+    Target(
+        "from the command to −105 nats on MNIST",
+        "vaekit / pythae, seconds",
+        "≤ 0.5",
+        "to_a_bound",
+        ("seconds", "vaekit / pythae"),
+        "Both need as many epochs, so it is the ratio of an epoch and of a start.",
+    ),
+    Target("an epoch of the MLP VAE on a GPU", "epochs a second", "≥ 20", "gpu", ("epochs a second",)),
+    Target("a wide residual VAE on a GPU", "share of the bfloat16 peak", "≥ 0.5", "gpu", ("share of the peak",)),
+]
+
+
+def number(value: float) -> str:
+    """A number as the tables show it."""
+    return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def table(head: Iterable[str], lines: Iterable[Iterable[str]]) -> list[str]:
+    """Lines of Markdown."""
+    head = list(head)
+    return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(f"| {' | '.join(line)} |" for line in lines)]
+
+
+def targets(results: dict[str, Any]) -> list[str]:
+    """A line an aim, and for what was missed the reason."""
+    lines, reasons = [], []
+    for target in TARGETS:
+        figure = target.measured(results)
+        verdict = target.verdict(figure)
+        lines.append([target.work, target.figure, target.aim, "–" if figure is None else number(figure), verdict])
+        if "missed" in verdict and target.why:
+            reasons.append(f"- *{target.work}: {target.figure}.* {target.why}")
+    told = ["", "What stands in the way of what was missed:", "", *reasons] if reasons else []
+    return [*table(["work", "figure", "aim", "measured", "verdict"], lines), *told]
+
+
+def section(name: str, result: dict[str, Any]) -> list[str]:
+    """One benchmark: where it ran, and all that was measured in each round."""
+    place = "; ".join(
+        f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}"
+        for key, value in result["environment"].items()
+    )
+    lines = []
+    for system, rounds in result["rounds"].items():
+        seen = next(key for key in ("seconds", "rows_per_second") if key in rounds[0])
+        others = max(each.get("others", each.get("other_cpu_share", 0.0)) for each in rounds)
+        lines.append([system, ", ".join(number(each[seen]) for each in rounds), f"{others:.0%}"])
+    what = "rows a second" if name == "streaming" else "seconds"
+    head = ["system", f"{what}, round by round", "others' share of the processor, at most"]
+    return [f"## {name}", "", f"{place}.", "", *table(head, lines), ""]
+
+
+def text(folder: Path = RESULTS) -> str:
+    """The whole page."""
+    results = {file.stem: json.loads(file.read_text(encoding="utf-8")) for file in sorted(folder.glob("*.json"))}
+    sections = [line for name, result in results.items() for line in section(name, result)]
+    return "\n".join([HEAD, *targets(results), "", *sections]).rstrip("\n") + "\n"
+
+
+if __name__ == "__main__":
+    if "--check" in sys.argv[1:]:
+        sys.exit(0 if PAGE.read_text(encoding="utf-8") == text() else "docs/speed.md is not up to date")
+    PAGE.write_text(text(), encoding="utf-8")

@@ -1,0 +1,47 @@
+"""Numbers too small to be normal become zero, in every thread, and only inside."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from vaekit.kernels import flushing_denormals
+
+SMALL = 1e-30
+
+
+def denormal() -> bool:
+    return bool(torch.tensor(SMALL) * 1e-10 != 0)
+
+
+def test_inside_and_outside() -> None:
+    assert denormal()
+    with flushing_denormals():
+        assert not denormal()
+        with flushing_denormals():
+            assert not denormal()
+        assert not denormal()
+    assert denormal()
+
+
+def test_an_error_inside_changes_nothing() -> None:
+    with pytest.raises(KeyError), flushing_denormals():
+        raise KeyError
+    assert denormal()
+
+
+THREADS = """
+import torch
+from vaekit.kernels import flush_denormals
+flush_denormals()
+torch.set_num_threads(2)
+print(int((torch.full((1_000_000,), 1e-30) * 1e-10).count_nonzero()))
+"""
+
+
+def test_threads_that_begin_afterwards_do_the_same() -> None:
+    said = subprocess.run([sys.executable, "-c", THREADS], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "0"
