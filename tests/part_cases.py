@@ -106,6 +106,22 @@ def conditional(in_shape: int = LATENT_DIM) -> Any:
     return vk.posteriors.Diagonal(decoder(in_shape), 1)
 
 
+def ladder(grid: bool = False, condition_dim: int = 0) -> Any:
+    """Two rungs whose blocks say something from the start."""
+    if grid:
+        rungs = [vk.networks.GridRung((2, 2), 4, 1), vk.networks.GridRung(IMAGE[1:], 4, 1, above=(2, 2))]
+    else:
+        rungs = [vk.networks.DenseRung(1, width=6), vk.networks.DenseRung(2, width=6)]
+    path = vk.networks.Ladder(rungs, condition_dim)
+    for parameter in path.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return path
+
+
+def bottom_up(condition_dim: int = 0) -> Any:
+    return vk.networks.DenseBottomUp(SHAPE, num_levels=2, width=6, condition_dim=condition_dim)
+
+
 BY_HAND: dict[str, Callable[[], Any]] = {
     "prior/chain": lambda: vk.priors.Chain({"z2": vk.priors.StandardNormal(2), "z1": conditional()}),
     "prior/uniform-codes": lambda: vk.priors.UniformCodes(codebook(), GRID),
@@ -113,13 +129,26 @@ BY_HAND: dict[str, Callable[[], Any]] = {
     "posterior/chain": lambda: vk.posteriors.Chain(
         {"z2": vk.posteriors.Diagonal(encoder(), 2), "z1": vk.posteriors.Cholesky(encoder(condition_dim=2), 1)}
     ),
+    "prior/independent": lambda: vk.priors.Independent(
+        {"z2": make("prior", "mixture"), "z1": vk.priors.StandardNormal(1)}
+    ),
+    "prior/ladder": lambda: vk.priors.Ladder(ladder()),
+    "posterior/independent": lambda: vk.posteriors.Independent(
+        {"z2": vk.posteriors.Diagonal(encoder(), 2), "z1": vk.posteriors.Cholesky(encoder(), 1)}
+    ),
+    "posterior/ladder": lambda: vk.posteriors.Ladder(bottom_up(), ladder()),
+    "posterior/precision-weighted": lambda: vk.posteriors.PrecisionWeighted(bottom_up(), ladder()),
     "posterior/quantized": lambda: vk.posteriors.Quantized(grid_encoder(), codebook(), GRID),
     "network/concatenate": lambda: vk.networks.Concatenate(decoder(5)),
+    "network/deep-latent": lambda: vk.networks.DeepLatent(decoder(3), [decoder(2)], latent_dims=(2, 3)),
+    "network/ladder": ladder,
     "network/only-latent": lambda: vk.networks.OnlyLatent(decoder(3), "z1"),
     "network/only-condition": lambda: vk.networks.OnlyCondition(decoder(3)),
     "network/log-input": lambda: vk.networks.LogInput(decoder(4)),
     "network/convolutional-encoder": lambda: vk.networks.ConvolutionalEncoder((2, 5, 7), (3, 4)),
     "network/convolutional-decoder": lambda: vk.networks.ConvolutionalDecoder(4, (2, 5, 7), (3, 4)),
+    "network/gated-convolutional-encoder": lambda: vk.networks.GatedConvolutionalEncoder((2, 5, 7), (3, 4, 3)),
+    "network/gated-convolutional-decoder": lambda: vk.networks.GatedConvolutionalDecoder(4, (2, 5, 7), (3, 4), 6),
     "network/tutorial-encoder": lambda: vk.networks.TutorialEncoder((2, 7, 9)),
     "network/tutorial-decoder": lambda: vk.networks.TutorialDecoder(4, (1, 4, 8)),
     "objective/log-prior": lambda: vk.objectives.LogPrior(),

@@ -16,6 +16,8 @@ SMALL = {
     "hamiltonian": ["--network", "mlp:hidden=16", "--latent-dim", "3"],
     "hvae": ["--network", "mlp:hidden=16", "--latent-dim", "3"],
     "m2": ["--network", "mlp:hidden=16", "--latent-dim", "3"],
+    "ladder": ["--recipe", "ladder:blocks=2x1/4x1,width=8,latent_channels=1"],
+    "dlgm": ["--network", "mlp:hidden=16", "--latent-dim", "3"],
     "vq-vae": ["--recipe", "vq-vae:num_codes=8,code_dim=4,channels=4/8"],
 }
 

@@ -36,7 +36,7 @@ VERBS = (
     "cite, compare, decode, demo, doctor, encode, evaluate, impute, list, reconstruct, "
     "report, reproduce, sample, score, train, traverse"
 )
-RECIPES = "aae, hamiltonian, hvae, m2, vae, vq-vae"
+RECIPES = "aae, dlgm, hamiltonian, hvae, ladder, m2, vae, vq-vae"
 
 
 @pytest.fixture(autouse=True)

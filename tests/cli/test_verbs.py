@@ -16,12 +16,14 @@ from PIL import Image
 
 from vaekit import config, data, training
 
-RECIPES = ("vae", "aae", "hamiltonian", "hvae", "m2", "vq-vae")
+RECIPES = ("vae", "aae", "hamiltonian", "hvae", "ladder", "dlgm", "m2", "vq-vae")
 LATENTS = {
     "vae": {"z": (3,)},
     "aae": {"z": (3,)},
     "hamiltonian": {"z": (3,)},
     "hvae": {"z2": (3,), "z1": (3,)},
+    "ladder": {"z2": (4,), "z1": (16,)},
+    "dlgm": {"z2": (3,), "z1": (3,)},
     "m2": {"y": (10,), "z": (3,)},
     "vq-vae": {"z": (4, 2, 2)},
 }

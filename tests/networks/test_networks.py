@@ -13,12 +13,19 @@ from vaekit.testing import check_network
 
 INPUTS = {
     "concatenate": {"a": 2, "b": 3},
+    "deep-latent": {"a": 2, "b": 3},
+    "ladder": {"z2": 1, "z1": 2},
     "only-latent": {"z2": 2, "z1": 3},
     "convolutional-encoder": (2, 5, 7),
     "tutorial-encoder": (2, 7, 9),
+    "gated-convolutional-encoder": (2, 5, 7),
 }
 CONDITIONS = {"only-condition": 3}
-HEADS = {"convolutional-decoder": (3, 2, 5, 7), "tutorial-decoder": (3, 1, 4, 8)}
+HEADS = {
+    "convolutional-decoder": (3, 2, 5, 7),
+    "gated-convolutional-decoder": (3, 2, 5, 7),
+    "tutorial-decoder": (3, 1, 4, 8),
+}
 
 
 @pytest.mark.parametrize("name", part_cases.names_of("network"))
@@ -58,6 +65,26 @@ def test_laws_of_convolutions(cls: type, in_shape: object, image: tuple, out_sha
     arguments = (in_shape,) if cls is vk.networks.ConvolutionalEncoder else (in_shape, image)
     network = cls(*arguments, channels=(3, 4), condition_dim=condition_dim, activation="tanh")
     check_network(network, in_shape, condition_dim, out_shape)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("condition_dim", [0, 2])
+def test_laws_of_gated_convolutions(condition_dim: int) -> None:
+    torch.manual_seed(0)
+    encoder = vk.networks.GatedConvolutionalEncoder((1, 5, 9), (3, 4, 2), hidden=6, condition_dim=condition_dim)
+    check_network(encoder, (1, 5, 9), condition_dim, (2, 3))
+    decoder = vk.networks.GatedConvolutionalDecoder(3, (1, 5, 9), (3, 4), hidden=6, condition_dim=condition_dim)
+    check_network(decoder, 3, condition_dim, (2, 1, 5, 9))
+
+
+def test_gated_convolutions_have_the_published_sizes() -> None:
+    """32-32-64-64-6 with kernels 7, 3, 5, 3, 3, of which the second and fourth halve: 6 · 7 · 7 features of a digit."""
+    encoder = vk.networks.GatedConvolutionalEncoder((1, 28, 28))
+    kernels = [(layer.both.kernel_size[0], layer.both.stride[0]) for layer in encoder.layers]
+    assert kernels == [(7, 1), (3, 2), (5, 1), (3, 2), (3, 1)]
+    assert [layer.both.out_channels // 2 for layer in encoder.layers] == [32, 32, 64, 64, 6]
+    assert encoder(torch.zeros(1, 1, 28, 28)).shape == (1, 294)
+    # Frey faces: 210 of 28 × 20.
+    assert vk.networks.GatedConvolutionalEncoder((1, 28, 20))(torch.zeros(1, 1, 28, 20)).shape == (1, 210)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

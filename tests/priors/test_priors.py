@@ -12,7 +12,7 @@ from torch.distributions import Independent, Normal
 import vaekit as vk
 from vaekit.testing import assert_equal, check_prior
 
-EVENTS = {"chain": 3, "uniform-codes": (2, 2, 2), "autoregressive-codes": (2, 2, 2)}
+EVENTS = {"chain": 3, "independent": 3, "ladder": 3, "uniform-codes": (2, 2, 2), "autoregressive-codes": (2, 2, 2)}
 
 
 @pytest.mark.parametrize("name", part_cases.names_of("prior"))

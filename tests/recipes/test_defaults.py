@@ -73,7 +73,7 @@ def test_what_is_asked_for_stands() -> None:
     assert sum(parameter.numel() for parameter in plan.model.parameters()) == 9 * 10 + 10 + 5 * 9 + 9 + 1
 
 
-@pytest.mark.parametrize("recipe", ["vae", "hvae", "aae", "vq-vae"])
+@pytest.mark.parametrize("recipe", ["vae", "hvae", "aae", "ladder", "dlgm", "vq-vae"])
 def test_every_recipe_has_the_dial(recipe: str) -> None:
     weights = {
         size: sum(

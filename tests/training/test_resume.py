@@ -34,6 +34,8 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "vae": ("vae", {}, {}),
     "aae": ("aae", {}, {}),
     "hvae": ("hvae", {}, {}),
+    "ladder": ("ladder", {}, {}),
+    "dlgm": ("dlgm", {}, {}),
     "m2": ("m2", {}, {}),
     "vq-vae": ("vq-vae", {}, {}),
     "vq-vae by gradient": ("vq-vae", {"codebook": "gradient"}, {"ema_decay": 0.9}),

@@ -1,8 +1,8 @@
 """What ``torch.distributions`` lacks."""
 
+from vaekit.distributions import gaussian_kl as _formulas  # noqa: F401 - registers them
 from vaekit.distributions.autoregressive import Autoregressive
 from vaekit.distributions.autoregressive_mixture import AutoregressiveMixture
-from vaekit.distributions import gaussian_kl as _formulas  # noqa: F401 - registers them
 from vaekit.distributions.chain import Chain, levels
 from vaekit.distributions.cholesky_normal import CholeskyNormal
 from vaekit.distributions.chosen import Chosen
@@ -21,9 +21,10 @@ from vaekit.distributions.one_hots import OneHots
 from vaekit.distributions.optimal_normal import OptimalNormal
 from vaekit.distributions.ordinal import Ordinal
 from vaekit.distributions.point_mass import PointMass
-from vaekit.distributions.zero_inflated import ZeroInflated
 from vaekit.distributions.rank_one_normal import RankOneNormal
+from vaekit.distributions.trail import Trail, follow
 from vaekit.distributions.von_mises_fisher import HypersphericalUniform, VonMisesFisher
+from vaekit.distributions.zero_inflated import ZeroInflated
 
 __all__ = [
     "Autoregressive",
@@ -45,10 +46,12 @@ __all__ = [
     "Ordinal",
     "PointMass",
     "RankOneNormal",
+    "Trail",
     "VonMisesFisher",
     "ZeroInflated",
     "centre",
     "divergence",
+    "follow",
     "levels",
     "log_prob",
     "log_prob_each",

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaekit.distributions.chain import levels
+from vaekit.distributions.trail import Trail
 
 
 def moments(distribution: Distribution, samples: int = 64) -> tuple[Tensor, Tensor]:
@@ -25,7 +26,7 @@ def moments(distribution: Distribution, samples: int = 64) -> tuple[Tensor, Tens
 
 def centre(distribution: Distribution) -> Tensor | dict[str, Tensor]:
     """The mean; of a chain, that of each level given the means of those before it, by name."""
-    means: dict[str, Tensor] = {}
+    means = Trail()
     for name, conditional in levels(distribution).items():
         means[name] = moments(conditional(means))[0]
-    return means if hasattr(distribution, "levels") else means["z"]
+    return dict(means) if hasattr(distribution, "levels") else means["z"]

@@ -12,6 +12,7 @@ from torch.distributions import Distribution, constraints
 from vaekit.data.batch import Batch
 from vaekit.distributions.chain import levels
 from vaekit.distributions.masked import log_prob
+from vaekit.distributions.trail import Trail
 from vaekit.models.draw import bare, beside, named
 
 
@@ -28,7 +29,7 @@ def why_not_real(model: Any, batch: Batch) -> str | None:
         return "the posterior is without chance (a code for each row)"
     if getattr(model, "prior", None) is None:
         return "the model does not name its prior"
-    before: dict[str, Tensor] = {}
+    before = Trail()
     for name, conditional in levels(model.encode(batch.x, batch.condition)).items():
         q = conditional(before)
         support = _support(q)

@@ -14,6 +14,7 @@ from torch import Tensor
 from vaekit.data.batch import Batch
 from vaekit.distributions.chain import levels
 from vaekit.distributions.moments import moments
+from vaekit.distributions.trail import Trail
 from vaekit.errors import UserError
 from vaekit.evaluation.collect import Column
 from vaekit.evaluation.likelihood import evaluating
@@ -46,7 +47,7 @@ def encodings(
     discrete: dict[str, bool] = {}
     with evaluating(model, seed):
         for batch in batches:
-            before: dict[str, Tensor] = {}
+            before = Trail()
             for name, conditional in levels(model.encode(batch.x, batch.condition)).items():
                 q = conditional(before)
                 before[name], scale = moments(q)

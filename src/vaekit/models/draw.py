@@ -14,6 +14,7 @@ from torch.distributions import Distribution
 from vaekit.distributions.chain import levels
 from vaekit.distributions.divergence import divergence
 from vaekit.distributions.supports import in_words, space_of
+from vaekit.distributions.trail import Trail
 from vaekit.errors import UserError
 from vaekit.models.frozen import frozen_log_prob
 from vaekit.networks.concatenate import side_by_side
@@ -186,9 +187,19 @@ class Draw(NamedTuple):
             )
 
 
+class Drawn(dict[str, Latent]):
+    """The latents of a draw, by name, in the order of the prior.
+
+    Attributes:
+        trail: their values, and what prior and posterior have computed along them: what a likelihood is given.
+    """
+
+    trail: Trail
+
+
 def draw_latents(
     posterior: Distribution, prior: Distribution, samples: int, frozen_q: bool = False
-) -> tuple[dict[str, Latent], Tensor | float]:
+) -> tuple[Drawn, Tensor | float]:
     """Draw every latent from the posterior, reparameterised, and evaluate it under both.
 
     A plain distribution is a chain of one level. Level by level the KL is analytic where torch has a
@@ -217,36 +228,38 @@ def draw_latents(
             f"the prior has the latents {', '.join(p_levels)} and the posterior has {', '.join(q_levels)}; "
             "they must have the same names."
         )
-    drawn: dict[str, Tensor] = {}
-    given: dict[str, dict[str, Tensor]] = {}
+    drawn = Trail()
+    given: dict[str, Trail] = {}
     q_of: dict[str, Distribution] = {}
     penalty: Tensor | float = 0.0
+    axes: int | None = None
     for name, conditional in q_levels.items():
         given[name] = _nodes(drawn) if frozen_q else drawn
-        q_of[name] = conditional(given[name])
+        q = q_of[name] = conditional(given[name])
+        axes = len(q.batch_shape) if axes is None else axes
         # A level that does not look at the latents before it has no sample axis from them.
-        looks_back = len(q_of[name].batch_shape) > len(posterior.batch_shape)
-        drawn[name] = q_of[name].rsample(torch.Size() if looks_back else torch.Size([samples]))
-        penalty = penalty + getattr(q_of[name], "penalty", 0.0)
+        looks_back = len(q.batch_shape) > axes
+        drawn[name] = q.rsample(torch.Size() if looks_back else torch.Size([samples]))
+        penalty = penalty + getattr(q, "penalty", 0.0)
 
     order = list(q_levels)
     values = _nodes(drawn) if frozen_q else drawn
-    above: dict[str, Tensor] = {}
-    latents: dict[str, Latent] = {}
+    latents = Drawn()
+    latents.trail = values.again()
     for name, conditional in p_levels.items():
-        p, q = conditional(above), q_of[name]
+        p, q = conditional(latents.trail), q_of[name]
         if frozen_q:
             latents[name] = _evaluate_frozen(p, q, values, name, given[name])
         else:
-            analytic_holds = all(order.index(parent) < order.index(name) for parent in above)
+            analytic_holds = all(order.index(parent) < order.index(name) for parent in latents.trail)
             latents[name] = _evaluate(p, q, values[name], analytic_holds)
-        above[name] = values[name]
+        latents.trail[name] = values[name]
     return latents, penalty
 
 
-def _nodes(values: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The same values, each as a node of its own in the graph."""
-    return {name: value.view_as(value) for name, value in values.items()}
+def _nodes(values: Trail) -> Trail:
+    """The same values, each as a node of its own in the graph, on a trail of their own."""
+    return Trail({name: value.view_as(value) for name, value in values.items()})
 
 
 def _evaluate_frozen(

@@ -63,8 +63,9 @@ class VAE(nn.Module):
         # The prior first: in training a code book moves on once the posterior has rounded a batch to it.
         prior = self.prior(batch.condition)
         latents, penalty = draw_latents(self.posterior(batch.x, batch.condition), prior, samples, frozen_q)
-        p = self.likelihood(bare({name: latent.value for name, latent in latents.items()}), batch.condition)
-        return Draw(latents, log_prob(p, batch.x, batch.mask), penalty)
+        p = self.likelihood(bare(latents.trail), batch.condition)
+        # Without the trail, whose states are as large as what a backward pass keeps.
+        return Draw(dict(latents), log_prob(p, batch.x, batch.mask), penalty)
 
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:
         """q(z|x), batch shape ``(batch,)``."""

@@ -13,8 +13,13 @@ concatenating it to the input but computes each part once when their leading axe
 from vaekit.networks.codebook import GradientCodebook, MovingAverageCodebook
 from vaekit.networks.concatenate import Concatenate
 from vaekit.networks.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
+from vaekit.networks.deep_latent import DeepLatent
+from vaekit.networks.dense_ladder import DenseBottomUp, DenseRung
 from vaekit.networks.gated import GatedMLP
+from vaekit.networks.gated_convolutional import GatedConvolutionalDecoder, GatedConvolutionalEncoder
+from vaekit.networks.grid_ladder import GridBottomUp, GridRung
 from vaekit.networks.input import LogInput
+from vaekit.networks.ladder import Ladder
 from vaekit.networks.linear import Affine
 from vaekit.networks.mlp import MLP
 from vaekit.networks.network import Network
@@ -27,8 +32,16 @@ __all__ = [
     "Concatenate",
     "ConvolutionalDecoder",
     "ConvolutionalEncoder",
+    "DeepLatent",
+    "DenseBottomUp",
+    "DenseRung",
+    "GatedConvolutionalDecoder",
+    "GatedConvolutionalEncoder",
     "GatedMLP",
     "GradientCodebook",
+    "GridBottomUp",
+    "GridRung",
+    "Ladder",
     "LogInput",
     "MovingAverageCodebook",
     "Network",

@@ -1,6 +1,6 @@
 """Papers whose experiments are run again: each is a function from a request to rows of a results table."""
 
-from vaekit.papers import aevb, classical, covariance, iwae, tf_tutorial
+from vaekit.papers import aevb, classical, covariance, dlgm, iwae, ladder, tf_tutorial
 from vaekit.papers.paper import Paper, Reproduction, Request, Row, find, papers
 
 __all__ = [
@@ -11,8 +11,10 @@ __all__ = [
     "aevb",
     "classical",
     "covariance",
+    "dlgm",
     "find",
     "iwae",
+    "ladder",
     "papers",
     "tf_tutorial",
 ]

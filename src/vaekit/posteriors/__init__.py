@@ -6,6 +6,8 @@ from vaekit.posteriors.cholesky import Cholesky
 from vaekit.posteriors.diagonal import Diagonal
 from vaekit.posteriors.flow import Coupling, InverseAutoregressive
 from vaekit.posteriors.householder import Householder
+from vaekit.posteriors.independent import Independent
+from vaekit.posteriors.ladder import Ladder, PrecisionWeighted
 from vaekit.posteriors.low_rank import LowRank
 from vaekit.posteriors.point import Point
 from vaekit.posteriors.quantized import Quantized
@@ -19,9 +21,12 @@ __all__ = [
     "Coupling",
     "Diagonal",
     "Householder",
+    "Independent",
     "InverseAutoregressive",
+    "Ladder",
     "LowRank",
     "Point",
+    "PrecisionWeighted",
     "Quantized",
     "RankOne",
     "VonMisesFisher",

@@ -38,6 +38,10 @@ class Chain(nn.Module):
 
     def forward(self, condition: Tensor | None = None) -> distributions.Chain:
         def conditional(level: nn.Module):
-            return lambda before: level(side_by_side(list(before.values())), condition) if before else level(condition)
+            return lambda before: level(side_by_side(list(before.values())), condition)
 
-        return distributions.Chain({name: conditional(level) for name, level in self.levels.items()})
+        name, *below = self.levels
+        # Now, and not when it is first asked for: a code book moves on once the posterior has rounded to it.
+        top = self.levels[name](condition)
+        levels = {name: lambda before: top} | {name: conditional(self.levels[name]) for name in below}
+        return distributions.Chain(levels)

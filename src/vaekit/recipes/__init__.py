@@ -1,6 +1,6 @@
 """Named papers: functions that assemble parts, data, objective and schedule."""
 
-from vaekit.recipes import aae, hamiltonian, hvae, m2, vae, vq_vae
+from vaekit.recipes import aae, dlgm, hamiltonian, hvae, ladder, m2, vae, vq_vae
 from vaekit.recipes.compose import make_decoder, make_encoder, make_part
 from vaekit.recipes.defaults import Defaults
 from vaekit.recipes.recipe import Plan, Recipe, make, recipe, recipes
@@ -10,8 +10,10 @@ __all__ = [
     "Plan",
     "Recipe",
     "aae",
+    "dlgm",
     "hamiltonian",
     "hvae",
+    "ladder",
     "m2",
     "make",
     "make_decoder",

@@ -30,8 +30,10 @@ def _directed(text: str, direction: str) -> type | None:
 
 
 def between_vectors(text: str, layers: str) -> str:
-    """The network for a map between two vectors of latents: the one asked for, ``layers`` if that needs images."""
-    return layers if getattr(_directed(text, "encoder"), "images_only", False) else text
+    """The network for a map between two vectors of latents: the one asked for; if that needs images, ``layers``, or
+    what it names as its own ``between``."""
+    asked = _directed(text, "encoder")
+    return getattr(asked, "between", layers) if getattr(asked, "images_only", False) else text
 
 
 def _make_network(text: str, direction: str, **context: Any) -> nn.Module:
@@ -72,8 +74,11 @@ def make_encoder(data: Dataset, text: str, condition_dim: int = 0) -> nn.Module:
             f"the network '{text}' needs images (channels, height, width); {data.name} has shape {data.shape}.",
             hint="use --network mlp.",
         )
-    network = _make_network(text, "encoder", in_shape=data.shape, condition_dim=condition_dim)
-    # Some kinds are read through a fixed map: counts by their logarithm.
+    return reading(data, _make_network(text, "encoder", in_shape=data.shape, condition_dim=condition_dim))
+
+
+def reading(data: Dataset, network: nn.Module) -> nn.Module:
+    """The network behind the fixed map through which the kind of data is read, if it has one: counts by logarithms."""
     wrapper = getattr(data.kind, "input_network", None)
     return build("network", wrapper, {"network": network}) if wrapper else network
 
@@ -82,6 +87,11 @@ def make_decoder(data: Dataset, text: str, in_shape: int | tuple[int, ...], cond
     """A network from latents to features; arguments as of :func:`make_encoder`."""
     condition_dim += data.condition_dim
     return _make_network(text, "decoder", in_shape=in_shape, image_shape=data.shape, condition_dim=condition_dim)
+
+
+def make_transform(text: str, length: int) -> nn.Module:
+    """A network that reads a vector; ``text`` as :func:`between_vectors` gives it."""
+    return _make_network(text, "decoder", in_shape=length, condition_dim=0)
 
 
 def make_likelihood(data: Dataset, text: str | None, network: nn.Module) -> nn.Module:

@@ -24,6 +24,13 @@ def precise(value: T) -> T:
     return value
 
 
+def own_parameters(part: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    """Parameters of a prior or posterior by name, without those of what it shares with others: code book, ladder."""
+    modules = [getattr(part, name) for name in ("codebook", "ladder") if hasattr(part, name)]
+    shared = {id(parameter) for module in modules for parameter in module.parameters()}
+    return [(name, parameter) for name, parameter in part.named_parameters() if id(parameter) not in shared]
+
+
 def flat(value: Any, event_dims: int = 1) -> Tensor:
     """Latents as vectors: the levels of a chain side by side, any other event flattened."""
     if isinstance(value, dict):

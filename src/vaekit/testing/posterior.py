@@ -11,7 +11,8 @@ from torch.distributions import Distribution, Independent, Normal
 from vaekit.distributions.chain import levels
 from vaekit.distributions.divergence import divergence
 from vaekit.distributions.supports import space_of
-from vaekit.testing.copies import flat, precise, unflat
+from vaekit.distributions.trail import Trail
+from vaekit.testing.copies import flat, own_parameters, precise, unflat
 from vaekit.testing.density import check_law
 from vaekit.testing.gradients import check_arrives
 from vaekit.testing.rebuild import check_rebuilds
@@ -32,7 +33,7 @@ def check_posterior(posterior: nn.Module, x: Tensor, condition: Tensor | None = 
       ``log_prob`` of a value just drawn is that of an equal value; a mass on one point has log q = 0.
     - KL(q‖q) = 0, and each registered KL to a Gaussian is what its Monte Carlo estimate says.
     - a row's distribution depends on no other row.
-    - the gradient of ``rsample`` reaches every trainable parameter (a code book apart), and in
+    - the gradient of ``rsample`` reaches every trainable parameter (a code book or ladder apart), and in
       ``penalty``, where there is one, those too.
     - it is rebuilt bit for bit.
 
@@ -138,15 +139,14 @@ def _check_rows(posterior: nn.Module, x: Tensor, condition: Tensor | None, name:
 
 def flat_mean(q: Distribution) -> Tensor:
     """The mean of each row as one vector, ``(batch, units)``."""
-    before: dict[str, Tensor] = {}
+    before = Trail()
     for name, conditional in levels(q).items():
         before[name] = conditional(before).mean
     return torch.cat([value.flatten(1) for value in before.values()], dim=1)
 
 
 def _check_gradient(posterior: nn.Module, x: Tensor, condition: Tensor | None, name: str) -> None:
-    shared = {id(parameter) for parameter in getattr(posterior, "codebook", nn.Module()).parameters()}
-    own = [(key, parameter) for key, parameter in posterior.named_parameters() if id(parameter) not in shared]
+    own = own_parameters(posterior)
     q = posterior(x, condition)
     with seeded():
         drawn = q.rsample(torch.Size([2]))

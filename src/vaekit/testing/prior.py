@@ -10,7 +10,7 @@ from torch.distributions import Distribution, Independent, Normal
 
 from vaekit.distributions.codes import Codes
 from vaekit.distributions.divergence import divergence
-from vaekit.testing.copies import flat, precise, unflat
+from vaekit.testing.copies import flat, own_parameters, precise, unflat
 from vaekit.testing.density import check_law, check_mass
 from vaekit.testing.finite import code_vectors, every_grid, grid_number
 from vaekit.testing.gradients import check_arrives
@@ -31,7 +31,7 @@ def check_prior(prior: nn.Module, latent_dim: int | tuple[int, ...], condition: 
       importance sampling above, all grids of codes one by one). Where ``log_prob`` is only a bound (``is_bound``), exp
       of it is an unbiased estimate of a density that integrates to one and that samples follow.
     - KL(p‖p) = 0 where a formula is registered.
-    - the gradient of ``log_prob`` reaches every trainable parameter (a shared code book apart).
+    - the gradient of ``log_prob`` reaches every trainable parameter (a shared code book or ladder apart).
     - it is rebuilt bit for bit.
 
     Args:
@@ -80,9 +80,7 @@ def check_prior(prior: nn.Module, latent_dim: int | tuple[int, ...], condition: 
     itself = divergence(p, prior(condition))
     if itself is not None:
         assert_equal(itself[0], torch.zeros_like(itself[0]), f"{name}: KL(p‖p)")
-    shared = {id(parameter) for parameter in getattr(prior, "codebook", nn.Module()).parameters()}
-    own = [(key, parameter) for key, parameter in prior.named_parameters() if id(parameter) not in shared]
-    check_arrives(p.log_prob(drawn), own, f"{name}: log_prob")
+    check_arrives(p.log_prob(drawn), own_parameters(prior), f"{name}: log_prob")
     check_rebuilds(prior, lambda part: part(condition).log_prob(drawn))
     check_rebuilds(prior, lambda part: part(condition).sample(torch.Size([3])))
 
