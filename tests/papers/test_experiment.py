@@ -237,3 +237,17 @@ def test_the_courses_of_several_runs_are_one_plot() -> None:
     assert list(lines["without a density"].get_ydata()) == [-3]
     assert len({(line.get_color(), line.get_linestyle()) for line in lines.values()}) == 13
     assert axes.get_title() == "data"
+
+
+def test_a_variant_that_a_budget_leaves_out(capsys: pytest.CaptureFixture[str]) -> None:
+    left_out = replace(variant(8), budgets={"quick": Budget(0)})
+    replace(EXPERIMENT, variants=[variant(2), left_out], differences=[]).enroll()
+    rows = reproduce(capsys, "--epochs", "1", "--out", "named", "--variant", "z8")["rows"]
+    assert {row["system"] for row in rows} == {"VAE, 8 latents"}
+    rows = reproduce(capsys, "--out", "all")["rows"]
+    assert {row["system"] for row in rows} == {"VAE, 2 latents"}
+    assert main(["reproduce", "tiny", "--variant", "z8", "--out", "refused"]) == 2
+    assert capsys.readouterr().err == (
+        "error: the variant z8 of tiny is not part of the budget quick.\n"
+        "hint: --budget paper has it; --epochs N says how long to train it.\n"
+    )

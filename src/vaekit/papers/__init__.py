@@ -1,6 +1,6 @@
 """Papers whose experiments are run again: each is a function from a request to rows of a results table."""
 
-from vaekit.papers import aevb, classical, covariance, dlgm, iwae, ladder, tf_tutorial
+from vaekit.papers import aevb, classical, covariance, dlgm, iwae, ladder, tf_tutorial, vampprior
 from vaekit.papers.paper import Paper, Reproduction, Request, Row, find, papers
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "ladder",
     "papers",
     "tf_tutorial",
+    "vampprior",
 ]

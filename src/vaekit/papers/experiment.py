@@ -20,7 +20,7 @@ class Budget:
     """How much is spent on a variant.
 
     Attributes:
-        epochs: of training.
+        epochs: of training; 0 for a variant that is left out unless it is asked for by name, with a number of epochs.
         options: of the recipe, on top of the variant's own.
         settings: of the training, on top of the variant's own.
         seeds: how many are run unless another number is asked for.

@@ -46,7 +46,7 @@ def perform(experiment: Experiment, request: Request) -> Reproduction:
         UserError: if the data cannot be had, or a folder is in use.
         Interrupted: on Ctrl-C, with the state saved.
     """
-    chosen = [each for each in experiment.variants if each.name in (request.variants or (each.name,))]
+    chosen = [each for each in experiment.variants if _wanted(experiment, each, request)]
     load = _loader()
     found: dict[str, dict[int, Measured]] = {}
     for variant in chosen:
@@ -59,6 +59,22 @@ def perform(experiment: Experiment, request: Request) -> Reproduction:
     runs = {measured.folder.name: measured.folder for each in found.values() for measured in each.values()}
     page = experiment_page(find(experiment.name), request.folder, rows, runs)
     return Reproduction(rows, {"measured": rows[0].measured}, page)
+
+
+def _wanted(experiment: Experiment, variant: Variant, request: Request) -> bool:
+    """Whether a variant is run.
+
+    Raises:
+        UserError: if it is asked for by name, and the budget has nothing for it.
+    """
+    named = variant.name in request.variants
+    spent = request.epochs or experiment.budget(variant, request.budget).epochs
+    if named and not spent:
+        raise UserError(
+            f"the variant {variant.name} of {experiment.name} is not part of the budget {request.budget}.",
+            hint="--budget paper has it; --epochs N says how long to train it.",
+        )
+    return named or (not request.variants and bool(experiment.budget(variant, request.budget).epochs))
 
 
 def _asked(budget: Budget, request: Request) -> Budget:
