@@ -127,7 +127,10 @@ TRAIN = {
         "leaky-relu, got 'rleu'.",
         "",
     ),
-    "train dgits": ("unknown data set 'dgits'; known: digits, fashion-mnist, mnist.", "did you mean digits?"),
+    "train dgits": (
+        "unknown data set 'dgits'; known: digits, fashion-mnist, frey-faces, mnist, omniglot.",
+        "did you mean digits?",
+    ),
     "train digits:binarization=sometimes": (
         "unknown binarization of the data set 'digits' 'sometimes'; known: dynamic, none.",
         "",
@@ -258,7 +261,10 @@ ASKED = {
         "did you mean test?",
     ),
     "evaluate {vae} --device tpu": ("the device 'tpu' is not here; there are: {devices}.", ""),
-    "evaluate {vae} dgits": ("unknown data set 'dgits'; known: digits, fashion-mnist, mnist.", "did you mean digits?"),
+    "evaluate {vae} dgits": (
+        "unknown data set 'dgits'; known: digits, fashion-mnist, frey-faces, mnist, omniglot.",
+        "did you mean digits?",
+    ),
     "evaluate {vectors} short.npy": (
         "the model of {vectors} was made for examples of shape (5,); those of short.npy are (4,).",
         "",
