@@ -78,7 +78,7 @@ def test_the_table() -> None:
 
 def test_bits_are_nats_of_each_pixel() -> None:
     class Fake:
-        class data:  # noqa: N801
+        class data:
             shape = (1, 28, 20)
 
         def evaluate(self, samples: int, rows: int | None) -> dict[str, float]:
