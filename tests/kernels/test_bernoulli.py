@@ -12,7 +12,7 @@ from vaekit.distributions import log_prob as masked_log_prob
 from vaekit.kernels import bernoulli
 from vaekit.kernels.bernoulli import FACTORS, bernoulli_log_prob
 
-DIMS = [1, FACTORS - 1, FACTORS, FACTORS + 1, 784]
+DIMS = [1, 3, 4, 5, FACTORS - 1, FACTORS, FACTORS + 1, 784]
 
 
 def tensors(dims: int, scale: float = 3.0, *leading: int) -> tuple[Tensor, Tensor]:
@@ -55,6 +55,18 @@ def test_gradients(dims: int, leading: tuple[int, ...]) -> None:
     inputs = logits.requires_grad_(), x.requires_grad_()
     assert torch.autograd.gradcheck(bernoulli_log_prob, inputs)
     assert torch.autograd.gradgradcheck(bernoulli_log_prob, inputs)
+
+
+@pytest.mark.parametrize("scale", [0.1, 5.0, 50.0])
+def test_both_forms_agree_where_the_first_is_finite(scale: float) -> None:
+    logits, x = tensors(784, scale, 20)
+    logits, x = logits.float(), x.round().float()
+    bits, shades = bernoulli._of_bits(logits, x), bernoulli._of_shades(logits, x)
+    torch.testing.assert_close(bits[bits.isfinite()], shades[bits.isfinite()], rtol=1e-5, atol=1e-4)
+    assert bits.isfinite().all() == (scale < 10)
+    assert torch.equal(bernoulli_log_prob(logits, x), bits if scale < 10 else shades)
+    # One draw for a row: it is not worth a look whether x is of zeros and ones.
+    assert torch.equal(bernoulli_log_prob(logits[0], x), shades[0])
 
 
 def test_large_logits_are_finite_and_right() -> None:

@@ -1,11 +1,15 @@
 """log p of zeros and ones in few passes over memory.
 
-With x in [0, 1] and logits l,
+With x in {0, 1} and logits l, let u = (1 − 2x) l, which is large where l is wrong:
 
-    log p(x) = Σ_d x_d l_d − softplus(l_d) = − Σ_d (max(l_d, 0) − x_d l_d) + Σ_d log σ(|l_d|).
+    log p(x) = − Σ_d log(1 + exp u_d).
 
-No term of the first sum is negative, so nothing cancels; and σ(|l|) lies in [½, 1], so many factors can be multiplied
-before there is a logarithm to take. A logarithm for each element is what costs most in torch's own cross entropy.
+Factors are multiplied before there is a logarithm to take: a logarithm for each element is what costs most in torch's own
+cross entropy. Where a product is too large for the format, and for x between 0 and 1, it is
+
+    log p(x) = Σ_d x_d l_d − softplus(l_d) = − Σ_d (max(l_d, 0) − x_d l_d) + Σ_d log σ(|l_d|),
+
+whose factors σ(|l|) lie in [½, 1]. In either form no sum has terms of both signs, so nothing cancels.
 """
 
 from __future__ import annotations
@@ -18,6 +22,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FACTORS = 64  # in one product: 2⁻⁶⁴ is far from the smallest number of float32
+MANY = 4
+BITS = 4  # of the factors 1 + exp u: their product is finite while the u that are large add up to less than 88
 FAST = {torch.float32, torch.float64}
 
 
@@ -62,10 +68,29 @@ class LogProb(torch.autograd.Function):
 
 
 def _forward(logits: Tensor, x: Tensor) -> Tensor:
+    # To see that x is of zeros and ones pays where there are several draws for each row.
+    if logits.numel() >= MANY * x.numel() and bool((x * x == x).all()):
+        log_p = _of_bits(logits, x)
+        if bool(log_p.isfinite().all()):
+            return log_p
+    return _of_shades(logits, x)
+
+
+def _of_bits(logits: Tensor, x: Tensor) -> Tensor:
+    """For x in {0, 1}; −∞ where a product is too large."""
+    whole = logits.shape[-1] // BITS * BITS
+    # The same memory again: to ask for more of it would cost as much as the sums.
+    factors = torch.mul(logits, 1 - 2 * x).exp_().add_(1)
+    rest = factors[..., whole:].prod(-1).log_()
+    # What is multiplied lies far apart, so that neighbours are multiplied at once.
+    return factors[..., :whole].unflatten(-1, (BITS, -1)).prod(-2).log_().sum(-1).add_(rest).neg_()
+
+
+def _of_shades(logits: Tensor, x: Tensor) -> Tensor:
+    """For x in [0, 1] and any logits."""
     whole = logits.shape[-1] // FACTORS * FACTORS
     scratch = logits.relu().addcmul_(x, logits, value=-1)
     wrong = scratch.sum(-1)
-    # The same memory again: to ask for more of it would cost as much as the sums.
     sure = torch.abs(logits, out=scratch).sigmoid_()
     rest = sure[..., whole:].prod(-1).log_()
     return sure[..., :whole].unflatten(-1, (-1, FACTORS)).prod(-1).log_().sum(-1).add_(rest).sub_(wrong)
