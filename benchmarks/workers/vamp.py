@@ -47,8 +47,7 @@ def main() -> None:
     def steps() -> float:
         training.state.sums = {}
         training._epoch(phase, players, bar)
-        sums = training.state.sums
-        return (sums["model_objective"] / sums["model_objective/rows"]).item()
+        return training.state.means()["model_objective"]
 
     serve(steps)
 

@@ -4,8 +4,8 @@ With x in {0, 1} and logits l, let u = (1 − 2x) l, which is large where l is w
 
     log p(x) = − Σ_d log(1 + exp u_d).
 
-Factors are multiplied before there is a logarithm to take: a logarithm for each element is what costs most in torch's own
-cross entropy. Where a product is too large for the format, and for x between 0 and 1, it is
+Factors are multiplied before there is a logarithm to take: a logarithm for each element is what costs most in torch's
+own cross entropy. Where a product is too large for the format, and for x between 0 and 1, it is
 
     log p(x) = Σ_d x_d l_d − softplus(l_d) = − Σ_d (max(l_d, 0) − x_d l_d) + Σ_d log σ(|l_d|),
 
