@@ -30,30 +30,30 @@ def _variant(name: str, system: str, published: float, expected: dict[str, str],
 
 
 # On the published schedule: within two nats of the published figures. The factor-analysis row is quoted of what is a
-# linear sigmoid model, for which 104 to 108 is foreseen. The quick bounds are wide: what counts is the order of the
-# three.
+# linear sigmoid model, for which 104 to 108 is foreseen. Quick is one level of noise, for which some 90 nats are
+# foreseen after 40 epochs; two levels after 12 epochs were at 108.7 and, with rank one, 114.1, which tells nothing yet.
 DLGM = Experiment(
     name="dlgm",
     title="deep latent Gaussian models: diagonal and rank-one posteriors, and no hidden layer at all",
     citation="Rezende, Mohamed & Wierstra 2014, Stochastic Backpropagation and Approximate Inference",
     budgets={
-        "quick": Budget(12, {"objective": "elbo:beta=linear(0,1,epochs=3)"}),
+        "quick": Budget(40, {"objective": "elbo:beta=linear(0,1,epochs=10)", "num_levels": 1}),
         "paper": Budget(300, {"objective": "elbo:beta=linear(0,1,epochs=30)"}, {"patience": 50}, seeds=3),
     },
     variants=[
-        _variant("diagonal", "two layers, diagonal posterior", 87.30, {"quick": "≤ 100.0", "paper": "≤ 89.0"}),
+        _variant("diagonal", "diagonal posterior", 87.30, {"quick": "≤ 94.0", "paper": "≤ 89.0"}),
         _variant(
             "rank-one",
-            "two layers, rank-one posterior",
+            "rank-one posterior",
             86.60,
-            {"quick": "≤ 100.0", "paper": "≤ 88.5"},
+            {"quick": "≤ 94.0", "paper": "≤ 88.5"},
             posterior="rank-one",
         ),
         _variant(
             "linear",
-            "one layer, sigmoid of a linear map",
+            "sigmoid of a linear map",
             106.00,
-            {"quick": "≤ 114.0", "paper": "≤ 108.0"},
+            {"quick": "≤ 110.0", "paper": "≤ 108.0"},
             num_levels=1,
             decoder="linear",
         ),
