@@ -45,6 +45,8 @@ bench: $(STAMP) ## measure speed beside peers and limits (half an hour, a quiet 
 	-@$(BIN)/python benchmarks/training.py --rounds $(ROUNDS) --save
 	-@$(BIN)/python benchmarks/convolutions.py --rounds $(ROUNDS) --save
 	-@$(BIN)/python benchmarks/processes.py --rounds $(ROUNDS) --save
+	-@$(BIN)/python benchmarks/vamp.py --rounds $(ROUNDS) --save
+	-@$(BIN)/python benchmarks/rounding.py --save
 	-@$(BIN)/python benchmarks/likelihood.py --rounds $(ROUNDS) --save
 	-@$(BIN)/python benchmarks/streaming.py --rounds $(ROUNDS) --seconds 10 --gigabytes $(GIGABYTES) --save
 	-@$(BIN)/python benchmarks/to_a_bound.py --rounds 1 --save

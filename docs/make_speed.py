@@ -65,7 +65,8 @@ TARGETS = [
         "≤ 0.40",
         "training",
         ("ratios", "vaekit / pythae"),
-        "Matrix products are about half of a step; the rest is many small operations, the optimiser and the draw.",
+        "Of a step of 4.0 ms the products take 2.3 (alone, and warm, 1.9), Adam and the gradient's norm 0.4, what passes over "
+        "memory beside (relu, the density, sums) 0.5, and 176 small operations with their Python the rest.",
     ),
     Target(
         EPOCH,
@@ -89,7 +90,23 @@ TARGETS = [
         "≤ 0.30",
         "training",
         ("ratios", "vaekit bfloat16 / pythae"),
-        "Only products are faster in bfloat16; factors are rounded anew for each of them.",
+        "Only products are faster in bfloat16: they are 0.4 of 1.6 s of an epoch; the rest stays as it is.",
+    ),
+    Target(
+        "the same after 20 epochs of MNIST",
+        "difference of the test bounds in nats",
+        "≤ 0.3",
+        "rounding",
+        ("differences", "trained"),
+        "Two trainings with different roundings go different ways.",
+    ),
+    Target(
+        "bounds of a trained model, factors rounded",
+        "difference to float32 in nats",
+        "≤ 0.05",
+        "rounding",
+        ("differences", "evaluated"),
+        "Therefore everything that is reported is computed in float32.",
     ),
     Target(
         "100 steps of the tutorial's convolutional VAE",
@@ -103,8 +120,9 @@ TARGETS = [
         "a step with a VampPrior, K = 500",
         "VampPrior / standard prior",
         "≤ 3",
-        "vampprior",
-        ("ratios", "VampPrior / standard prior"),
+        "vamp",
+        ("ratios", "vamp"),
+        "To encode 500 pseudo-inputs beside 100 rows multiplies 4.5 times the numbers of a step without them.",
     ),
     Target(
         "importance-weighted log p(x)",
@@ -132,7 +150,7 @@ TARGETS = [
     ),
     Target("training on a mapped file", "peak of memory in GB", "≤ 1.5", "streaming", ("peak_memory_gb",)),
     Target(
-        "two processes of one thread, gloo",
+        "two processes of one thread",
         "rate / one process of two threads",
         "≥ 0.8",
         "processes",
@@ -154,7 +172,7 @@ TARGETS = [
 
 def number(value: float) -> str:
     """A number as the tables show it."""
-    return f"{value:.3g}" if abs(value) < 100 else f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) < 10 else f"{value:,.2f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def table(head: Iterable[str], lines: Iterable[Iterable[str]]) -> list[str]:
@@ -177,11 +195,15 @@ def targets(results: dict[str, Any]) -> list[str]:
 
 
 def section(name: str, result: dict[str, Any]) -> list[str]:
-    """One benchmark: where it ran, and all that was measured in each round."""
+    """One benchmark: where it ran, and what was found, or measured in each round."""
     place = "; ".join(
         f"{key} {', '.join(map(str, value)) if isinstance(value, list) else value}"
         for key, value in result["environment"].items()
     )
+    top = [f"## {name}", "", f"{place}.", ""]
+    if "figures" in result:
+        head = ["system", *next(iter(result["figures"].values()))]
+        return [*top, *table(head, ([key, *map(number, row.values())] for key, row in result["figures"].items())), ""]
     lines = []
     for system, rounds in result["rounds"].items():
         seen = next(key for key in ("seconds", "rows_per_second") if key in rounds[0])
@@ -189,7 +211,7 @@ def section(name: str, result: dict[str, Any]) -> list[str]:
         lines.append([system, ", ".join(number(each[seen]) for each in rounds), f"{others:.0%}"])
     what = "rows a second" if name == "streaming" else "seconds"
     head = ["system", f"{what}, round by round", "others' share of the processor, at most"]
-    return [f"## {name}", "", f"{place}.", "", *table(head, lines), ""]
+    return [*top, *table(head, lines), ""]
 
 
 def text(folder: Path = RESULTS) -> str:
