@@ -216,16 +216,16 @@ def _row(
         # With another number of epochs nothing was expected.
         expected=expected.get(request.budget, "") if as_planned else "",
         budget=request.budget if as_planned else f"{request.budget}, {many}",
-        command=command(experiment.name, request, [variant.name for variant in variants]),
+        command=command(experiment.name, request),
         commit=commit(),
         **more,
     )
 
 
-def command(name: str, request: Request, variants: Sequence[str] = ()) -> str:
-    """What repeats a row; of a reproduction that was asked for some variants, it names those."""
+def command(name: str, request: Request) -> str:
+    """What repeats the rows."""
     words = [f"vaekit reproduce {name} --budget {request.budget}"]
-    words += [f"--variant {','.join(variants)}"] if request.variants else []
+    words += [f"--variant {','.join(request.variants)}"] if request.variants else []
     words += [f"--epochs {request.epochs}"] if request.epochs else []
     words += [f"--seed {request.seed}"] if request.seed else []
     words += [f"--seeds {request.seeds}"] if request.seeds else []
