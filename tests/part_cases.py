@@ -58,6 +58,12 @@ def decoder(in_shape: int = LATENT_DIM, condition_dim: int = 0) -> Any:
     return vk.networks.MLP(in_shape, hidden=(8,), activation="tanh", condition_dim=condition_dim)
 
 
+def prior_of(name: str, posterior: Any) -> Any:
+    """A small prior that goes with a posterior: one that is made of posteriors is made of this one."""
+    with seeded(0):
+        return build("prior", name, {"latent_dim": LATENT_DIM, "shape": SHAPE, "posterior": posterior})
+
+
 def make(slot: str, name: str, condition_dim: int = 0, **options: Any) -> Any:
     """A small part, the same at each call; ``condition_dim`` is given to its network."""
     with seeded(0):

@@ -11,7 +11,7 @@ from worker import serve
 
 from vaekit.data import Dataset, Split
 from vaekit.data.kinds import Binary
-from vaekit.kernels import flush_denormals, keep_pages
+from vaekit.kernels import keep_pages
 from vaekit.objectives import ELBO
 from vaekit.papers.tf_tutorial import model
 from vaekit.training.fit import Training
@@ -20,7 +20,7 @@ from vaekit.training.settings import Phase, Settings
 
 
 def main() -> None:
-    flush_denormals()  # as the command line does
+    torch.set_flush_denormal(True)  # as the command line does, before the first sum
     torch.manual_seed(0)
     split = Split(images()[: 100 * BATCH].reshape(-1, 1, 28, 28))
     data = Dataset("ones", Binary(), split, split.first(500), split.first(500))

@@ -33,7 +33,7 @@ from cli_cases import Command, everything_in
 from vaekit.training.fit import Training
 
 VERBS = (
-    "cite, compare, decode, demo, doctor, encode, evaluate, impute, list, reconstruct, "
+    "cite, compare, decode, demo, doctor, encode, evaluate, fit-prior, impute, list, reconstruct, "
     "report, reproduce, sample, score, train, traverse"
 )
 RECIPES = "aae, dlgm, hamiltonian, hvae, ladder, m2, vae, vq-vae"
@@ -93,7 +93,8 @@ TRAIN = {
     ),
     "train digits --recipe vea": (f"unknown recipe 'vea'; known: {RECIPES}.", "did you mean vae or hvae?"),
     "train digits --prior mixtrue": (
-        "unknown prior 'mixtrue'; known: hyperspherical-uniform, mixture, standard-normal, uniform-categorical.",
+        "unknown prior 'mixtrue'; known: autoregressive, flow, hyperspherical-uniform, kernel-density, mixture, "
+        "standard-normal, two-stage, uniform-categorical, vamp.",
         "did you mean mixture?",
     ),
     "train digits --prior mixture:num_component=3": (

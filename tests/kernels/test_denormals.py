@@ -35,10 +35,10 @@ def test_an_error_inside_changes_nothing() -> None:
 
 THREADS = """
 import torch
-from vaekit.kernels import flush_denormals
-flush_denormals()
+from vaekit.kernels import flushing_denormals
 torch.set_num_threads(2)
-print(int((torch.full((1_000_000,), 1e-30) * 1e-10).count_nonzero()))
+with flushing_denormals():
+    print(int((torch.full((1_000_000,), 1e-30) * 1e-10).count_nonzero()))
 """
 
 

@@ -15,11 +15,8 @@ BATCH = vk.Batch(torch.rand(4, *part_cases.SHAPE, generator=torch.Generator().ma
 
 
 def vae(prior: str = "standard-normal", posterior: str = "diagonal") -> vk.VAE:
-    return vk.VAE(
-        part_cases.make("prior", prior),
-        part_cases.make("posterior", posterior),
-        part_cases.make("likelihood", "bernoulli"),
-    )
+    q = part_cases.make("posterior", posterior)
+    return vk.VAE(part_cases.prior_of(prior, q), q, part_cases.make("likelihood", "bernoulli"))
 
 
 def hierarchy(bottom_up: bool = False) -> vk.VAE:

@@ -204,11 +204,14 @@ def test_no_gradient_is_left_where_the_posterior_is_exact(oracle: linear_gaussia
     assert largest(IWAE(3)) > 1e-2, "the plain gradient varies there"
 
 
+GOES_WITH = {"chain": "chain", "von-mises-fisher": "hyperspherical-uniform", "categorical": "uniform-categorical"}
+
+
 def test_a_frozen_draw_has_the_same_numbers_and_no_gradient_but_through_z() -> None:
     for text in [*part_cases.VECTOR_POSTERIORS, "chain"]:
         with seeded():
             q = part_cases.make("posterior", text).double()
-            p = part_cases.make("prior", "chain" if text == "chain" else "standard-normal").double()
+            p = part_cases.make("prior", GOES_WITH.get(text, "standard-normal")).double()
         if not q.has_density:
             continue
         x = torch.randn(5, *part_cases.SHAPE).double()

@@ -47,10 +47,9 @@ class Options:
 def run(options: Options) -> int:
     check_numbers(epochs=options.epochs, seed=options.seed, seeds=options.seeds)
     from vaekit import papers
-    from vaekit.kernels import flush_denormals
+    from vaekit.kernels import flushing_denormals
     from vaekit.papers.saved import keep_request, results_file, save_rows
 
-    flush_denormals()
     if options.paper is None:
         _list(options)
         return 0
@@ -59,7 +58,8 @@ def run(options: Options) -> int:
     paper.check(request)
     try:
         keep_request(paper, request)
-        done = paper.reproduce(request)
+        with flushing_denormals():
+            done = paper.reproduce(request)
     except Interrupted as error:
         print(f"error: {error.message}", file=sys.stderr)
         where = f" --out {options.out}" if options.out else ""

@@ -152,13 +152,18 @@ def train(options: Options) -> Run:
                 "if it was stopped before it began, name the data as well: vaekit train DATA --resume FOLDER.",
             )
         raise UserError("train needs data: vaekit train DATA.", "vaekit list data shows the names; a path will do too.")
+    from vaekit.kernels import flushing_denormals
+
+    with flushing_denormals():
+        return _train(options, request)
+
+
+def _train(options: Options, request: dict[str, Any]) -> Run:
+    """Train as requested."""
     import torch
 
     from vaekit import data, recipes, training
     from vaekit.config import literal, parse
-    from vaekit.kernels import flush_denormals
-
-    flush_denormals()
 
     settings = {key: request[key] for key in SETTINGS if key in request}
     try:

@@ -41,11 +41,14 @@ unit_vectors = UnitVectors()
 
 
 def support_of_one(distribution: Distribution) -> Any:
-    """The support of one independent element of a distribution or of its mixture; ``None`` if it does not say."""
+    """The support of one independent element of a distribution or of its mixture; ``None`` if it does not say.
+
+    Draws that can be differentiated are taken to be real numbers where nothing is said (zuko's flows).
+    """
     try:
         support: Any = distribution.support
     except NotImplementedError:
-        return None
+        return constraints.real if distribution.has_rsample else None
     while hasattr(support, "base_constraint"):
         support = support.base_constraint
     return support

@@ -1,7 +1,7 @@
 """The same sums by the fastest route of the machine; torch's own is always there and always right."""
 
 from vaekit.kernels.convolution import Shape, transposed
-from vaekit.kernels.denormals import flush_denormals, flushing_denormals
+from vaekit.kernels.denormals import flushing_denormals
 from vaekit.kernels.linear import linear
 from vaekit.kernels.memory import keep_pages
 from vaekit.kernels.norm import total_norm
@@ -13,7 +13,6 @@ __all__ = [
     "Route",
     "Shape",
     "chosen",
-    "flush_denormals",
     "flushing_denormals",
     "keep_pages",
     "linear",

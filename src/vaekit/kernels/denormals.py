@@ -21,7 +21,7 @@ def flushing_denormals() -> Iterator[None]:
     Adam's running means of a weight whose gradient has become zero for good (a pixel that is never on, a unit that is
     dead) decay into that range and stay there, where some processors need a hundred times as long for a sum: an
     optimizer's step of 0.36 ms was seen to take 4.5 ms. Threads take this over from the thread that starts them, so it
-    does not reach those that are there already: see :func:`flush_denormals`.
+    does not reach those that are there already: a program enters it before its first sum.
     """
     before = _flushed()
     torch.set_flush_denormal(True)
@@ -29,8 +29,3 @@ def flushing_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(before)
-
-
-def flush_denormals() -> None:
-    """The same from now on, for this thread and all that it starts: for programs, before their first sum."""
-    torch.set_flush_denormal(True)

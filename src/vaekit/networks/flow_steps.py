@@ -96,12 +96,17 @@ class CouplingStep(nn.Module):
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         kept, moved = z[..., : self.kept], z[..., self.kept :]
         scale, shift = self._scale_and_shift(kept, context)
-        return torch.cat([kept, scale * moved + shift], dim=-1), scale.log().sum(-1)
+        return _beside(kept, scale * moved + shift), scale.log().sum(-1)
 
     def inverse(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         kept, moved = z[..., : self.kept], z[..., self.kept :]
         scale, shift = self._scale_and_shift(kept, context)
-        return torch.cat([kept, (moved - shift) / scale], dim=-1), scale.log().sum(-1)
+        return _beside(kept, (moved - shift) / scale), scale.log().sum(-1)
+
+
+def _beside(kept: Tensor, moved: Tensor) -> Tensor:
+    """On one last axis; what was moved may have leading axes of the context that z has not."""
+    return torch.cat([kept.expand(*moved.shape[:-1], -1), moved], dim=-1)
 
 
 def through(steps: Iterable[nn.Module], z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
