@@ -65,8 +65,8 @@ TARGETS = [
         "≤ 0.40",
         "training",
         ("ratios", "vaekit / pythae"),
-        "Of a step of 4.0 ms the products take 2.3 (alone, and warm, 1.9), Adam and the gradient's norm 0.4, what passes "
-        "over memory beside (relu, the density, sums) 0.5, and 176 small operations with their Python the rest.",
+        "Of a step of 4.0 ms the products take 2.3 (alone, and warm, 1.9), Adam and the gradient's norm 0.4, what "
+        "passes over memory beside (relu, the density, sums) 0.5, and 176 small operations with their Python the rest.",
     ),
     Target(
         EPOCH,
