@@ -171,7 +171,7 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over shapes, types and a fixed sample of rows: tells whether a resumed run has the same data."""
+        """SHA-256 over shapes, types and a fixed sample of rows; it tells whether a resumed run has the same data."""
         digest = hashlib.sha256(repr(self.kind).encode())
         digest.update("\0".join(self.columns).encode())
         for split in (self.train, self.validation, self.test):

@@ -18,7 +18,7 @@ Parameters = tuple[Tensor, Tensor]
 
 @part("posterior/ladder", paper="Child 2021; Kingma et al. 2016")
 class Ladder(nn.Module):
-    """q(z_l|x, z_>l) = N(μ, diag σ²), both from a block that reads h_l of the path and d_l(x).
+    """``q(z_l|x, z_>l) = N(μ, diag σ²)``, both from a block that reads h_l of the path and d_l(x).
 
     Args:
         encoder: ``encoder(x, condition)`` gives features d_l for every level, from the top.
@@ -50,7 +50,7 @@ class Ladder(nn.Module):
 
 @part("posterior/precision-weighted", paper="Sønderby et al. 2016, section 2")
 class PrecisionWeighted(nn.Module):
-    """q(z_l|x, z_>l) ∝ N(z_l; μ̂(x), σ̂²(x)) p(z_l|z_>l): what x says, weighed with the prior by their precisions.
+    """``q(z_l|x, z_>l) ∝ N(z_l; μ̂(x), σ̂²(x)) p(z_l|z_>l)``: what x says, weighed with the prior by their precisions.
 
     σ² = 1 / (1/σ̂² + 1/σ_p²), μ = σ² (μ̂/σ̂² + μ_p/σ_p²).
 
