@@ -251,3 +251,4 @@ def test_a_variant_that_a_budget_leaves_out(capsys: pytest.CaptureFixture[str]) 
         "error: the variant z8 of tiny is not part of the budget quick.\n"
         "hint: --budget paper has it; --epochs N says how long to train it.\n"
     )
+    assert not Path("refused").exists()

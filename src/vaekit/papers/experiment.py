@@ -204,5 +204,10 @@ class Experiment:
 
             return perform(self, request)
 
-        enroll(Paper(self.name, self.title, self.citation, reproduce, tuple(each.name for each in self.variants)))
+        names = tuple(each.name for each in self.variants)
+        left_out = {
+            budget: tuple(each.name for each in self.variants if not self.budget(each, budget).epochs)
+            for budget in self.budgets
+        }
+        enroll(Paper(self.name, self.title, self.citation, reproduce, names, left_out))
         return self

@@ -139,6 +139,7 @@ class Paper:
         citation: authors, year, where.
         reproduce: does it.
         variants: what can be run by itself; none where the paper is one piece with one seed.
+        left_out: by budget, the variants that it has no epochs for.
     """
 
     name: str
@@ -146,6 +147,7 @@ class Paper:
     citation: str
     reproduce: Callable[[Request], Reproduction]
     variants: tuple[str, ...] = ()
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def check(self, request: Request) -> None:
         """
@@ -159,6 +161,11 @@ class Paper:
         for name in request.variants:
             if name not in self.variants:
                 raise unknown(f"variant of {self.name}", name, self.variants)
+            if name in self.left_out.get(request.budget, ()) and not request.epochs:
+                raise UserError(
+                    f"the variant {name} of {self.name} is not part of the budget {request.budget}.",
+                    hint="--budget paper has it; --epochs N says how long to train it.",
+                )
 
 
 _PAPERS: dict[str, Paper] = {}

@@ -62,19 +62,10 @@ def perform(experiment: Experiment, request: Request) -> Reproduction:
 
 
 def _wanted(experiment: Experiment, variant: Variant, request: Request) -> bool:
-    """Whether a variant is run.
-
-    Raises:
-        UserError: if it is asked for by name, and the budget has nothing for it.
-    """
-    named = variant.name in request.variants
-    spent = request.epochs or experiment.budget(variant, request.budget).epochs
-    if named and not spent:
-        raise UserError(
-            f"the variant {variant.name} of {experiment.name} is not part of the budget {request.budget}.",
-            hint="--budget paper has it; --epochs N says how long to train it.",
-        )
-    return named or (not request.variants and bool(experiment.budget(variant, request.budget).epochs))
+    """Whether a variant is run: what is named, or all that the budget has epochs for."""
+    if request.variants:
+        return variant.name in request.variants
+    return experiment.budget(variant, request.budget).epochs > 0
 
 
 def _asked(budget: Budget, request: Request) -> Budget:

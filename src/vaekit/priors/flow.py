@@ -15,7 +15,7 @@ KINDS = {"nsf": "NSF", "maf": "MAF"}
 
 @part("prior/flow", paper="nsf: Durkan et al. 2019; maf: Papamakarios et al. 2017")
 class Flow(nn.Module):
-    """``p(z) = N(f(z); 0, I) |det ∂f/∂z|`` with autoregressive maps: an exact density, and draws one dimension at a time.
+    """``p(z) = N(f(z); 0, I) |det ∂f/∂z|`` with autoregressive maps: an exact density; draws one dimension at a time.
 
     Args:
         latent_dim: length of z.
