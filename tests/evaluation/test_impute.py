@@ -69,7 +69,7 @@ def test_a_wrong_proposal_is_mended_by_draws(shift: float, spread: float) -> Non
     assert errors[2] < 0.1
 
 
-@pytest.mark.parametrize("budget", [1, 3 * 300 * 70, 10**9])
+@pytest.mark.parametrize("budget", [3 * 25, 3 * 300 * 70, 10**9])
 def test_chunks_of_draws_do_not_matter(budget: int) -> None:
     oracle = knowing_the_gap(0.5, 1.5)
     batch = gappy(oracle, 300)
