@@ -16,6 +16,17 @@ from vaekit.distributions.trail import Trail
 from vaekit.models.draw import bare, beside, named
 
 
+def why_no_ratio(model: Any) -> str | None:
+    """Why there is no q(z|x) / p(z) to take apart, as a clause; ``None`` if there is."""
+    if "density" not in model.abilities:
+        return "the model has no density (its posterior is a point)"
+    if getattr(getattr(model, "posterior", None), "deterministic", False):
+        return "the posterior is without chance (a code for each row)"
+    if getattr(model, "prior", None) is None:
+        return "the model does not name its prior"
+    return None
+
+
 def why_not_real(model: Any, batch: Batch) -> str | None:
     """Why latents cannot be moved through real space, as a clause; ``None`` if they can be.
 
@@ -23,12 +34,8 @@ def why_not_real(model: Any, batch: Batch) -> str | None:
         model: what is asked about.
         batch: a row that it may encode.
     """
-    if "density" not in model.abilities:
-        return "the model has no density (its posterior is a point)"
-    if getattr(getattr(model, "posterior", None), "deterministic", False):
-        return "the posterior is without chance (a code for each row)"
-    if getattr(model, "prior", None) is None:
-        return "the model does not name its prior"
+    if reason := why_no_ratio(model):
+        return reason
     before = Trail()
     for name, conditional in levels(model.encode(batch.x, batch.condition)).items():
         q = conditional(before)

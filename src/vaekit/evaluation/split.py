@@ -13,6 +13,7 @@ from torch.distributions import Distribution, Independent
 from vaekit.data.batch import Batch
 from vaekit.distributions.chain import levels
 from vaekit.errors import UserError
+from vaekit.evaluation.joint import why_no_ratio
 from vaekit.evaluation.likelihood import budget_of, evaluating
 from vaekit.models.draw import bare, named
 
@@ -105,12 +106,8 @@ def why_no_split(model: Any, batch: Batch) -> str | None:
         model: what is asked about.
         batch: a row that it may encode.
     """
-    if "density" not in model.abilities:
-        return "the model has no density (its posterior is a point)"
-    if getattr(getattr(model, "posterior", None), "deterministic", False):
-        return "the posterior is without chance (a code for each row)"
-    if getattr(model, "prior", None) is None:
-        return "the model does not name its prior"
+    if reason := why_no_ratio(model):
+        return reason
     here, there = (list(levels(p)) for p in (model.prior(batch.condition), model.encode(batch.x, batch.condition)))
     return None if set(here) == set(there) else f"a latent is summed out ({', '.join(sorted({*here} ^ {*there}))})"
 

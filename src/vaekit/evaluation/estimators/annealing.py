@@ -10,27 +10,9 @@ from vaekit.evaluation.annealing import SCHEDULES, Path, annealed, sandwich
 from vaekit.evaluation.estimators.question import Line, Question, at_least, error_of, with_error
 
 
-def _known_path(estimator: Any) -> None:
-    at_least(1, estimator)
-    if estimator.schedule not in SCHEDULES:
-        raise ValueError(f"schedule must be {' or '.join(SCHEDULES)}, got '{estimator.schedule}'")
-    if estimator.start not in ("posterior", "prior"):
-        raise ValueError(f"start must be posterior or prior, got '{estimator.start}'")
-
-
-@part("estimator/ais", paper="Neal 2001; Wu et al. 2017")
 @dataclass(frozen=True)
-class AIS:
-    """log p(x) by annealed importance sampling with Hamiltonian moves: a lower bound in expectation.
-
-    Args:
-        rows: the first so many of the rows that are evaluated.
-        temperatures: steps from the start to the joint density.
-        chains: of each row.
-        leapfrog: steps of a move; there is one move at each temperature.
-        schedule: ``sigmoid`` or ``linear``.
-        start: ``posterior`` for q(z|x), ``prior`` for p(z).
-    """
+class Annealing:
+    """What both are told of the path, and what they need of a model."""
 
     rows: int = 100
     temperatures: int = 1000
@@ -40,7 +22,11 @@ class AIS:
     start: str = "posterior"
 
     def __post_init__(self) -> None:
-        _known_path(self)
+        at_least(1, self)
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule must be {' or '.join(SCHEDULES)}, got '{self.schedule}'")
+        if self.start not in ("posterior", "prior"):
+            raise ValueError(f"start must be posterior or prior, got '{self.start}'")
 
     @property
     def path(self) -> Path:
@@ -51,6 +37,21 @@ class AIS:
 
     def work(self, rows: int) -> int:
         return min(self.rows, rows)
+
+
+@part("estimator/ais", paper="Neal 2001; Wu et al. 2017")
+@dataclass(frozen=True)
+class AIS(Annealing):
+    """log p(x) by annealed importance sampling with Hamiltonian moves: a lower bound in expectation.
+
+    Args:
+        rows: the first so many of the rows that are evaluated.
+        temperatures: steps from the start to the joint density.
+        chains: of each row.
+        leapfrog: steps of a move; there is one move at each temperature.
+        schedule: ``sigmoid`` or ``linear``.
+        start: ``posterior`` for q(z|x), ``prior`` for p(z).
+    """
 
     def __call__(self, question: Question) -> dict[str, Any]:
         rows = question.first(self.rows)
@@ -73,33 +74,13 @@ class AIS:
 
 @part("estimator/bdmc", paper="Grosse et al. 2015; Wu et al. 2017")
 @dataclass(frozen=True)
-class BDMC:
+class BDMC(Annealing):
     """How exact annealing is: lower and upper bound on log p(x) of data that the model draws itself.
 
     Args:
         rows: how many are drawn.
         temperatures, chains, leapfrog, schedule, start: as of ``ais``.
     """
-
-    rows: int = 100
-    temperatures: int = 1000
-    chains: int = 16
-    leapfrog: int = 10
-    schedule: str = "sigmoid"
-    start: str = "posterior"
-
-    def __post_init__(self) -> None:
-        _known_path(self)
-
-    @property
-    def path(self) -> Path:
-        return Path(self.temperatures, self.chains, self.leapfrog, self.schedule, self.start)
-
-    def unfit(self, question: Question) -> str | None:
-        return question.why_not_real()
-
-    def work(self, rows: int) -> int:
-        return min(self.rows, rows)
 
     def __call__(self, question: Question) -> dict[str, Any]:
         rows = question.first(self.rows)
