@@ -95,7 +95,12 @@ def test_the_whole_way(capsys: pytest.CaptureFixture[str]) -> None:
         json.loads(Path("results/tiny.json").read_text()) == rows == json.loads(Path("runs/tiny/rows.json").read_text())
     )
     page = Path("runs/tiny/report.html").read_text(encoding="utf-8")
-    for words in ("Published and measured", "−30.00 (published figure not verified)", "How the runs went", " ± "):
+    for words in (
+        "Published and measured",
+        "−30.00 (published figure not verified)",
+        "How the runs went",
+        "\u00a0±\u00a0",
+    ):
         assert words in page
     assert "20.00 (" not in page
     for name in ("z2-0", "z2-1", "z4-0", "z4-1"):

@@ -13,6 +13,8 @@ from vaekit.report.page import figure as picture
 from vaekit.training.files import replacing
 from vaekit.training.run import Run
 
+NO_BREAK = "\u00a0"
+
 
 def figure(value: float | None) -> str:
     """A number as the tables show it.
@@ -33,8 +35,9 @@ def results(rows: Sequence[Row]) -> str:
         (
             f"{row.system}: {row.metric} ({row.unit})",
             figure(row.published) + (f" ({UNVERIFIED})" if row.unverified else ""),
-            row.expected.replace("-", "−") or "–",
-            figure(row.measured) + (f" ± {figure(row.spread)}" if row.spread is not None else ""),
+            # A number and its sign or spread stay on one line; the words beside a published one may go below it.
+            row.expected.replace("-", "−").replace(" ", NO_BREAK) or "–",
+            figure(row.measured) + (f"{NO_BREAK}±{NO_BREAK}{figure(row.spread)}" if row.spread is not None else ""),
             row.verdict,
             row.protocol + _source(row),
         )

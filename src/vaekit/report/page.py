@@ -54,6 +54,7 @@ img.picture { image-rendering: pixelated; width: min(100%, 40rem); }
 img.small { width: min(100%, 20rem); }
 .results td:last-child { color: var(--soft); font-size: 0.85rem; min-width: 12rem; }
 .results th[scope="row"] { white-space: normal; min-width: 12rem; }
+.results .number { white-space: normal; }
 img.sheet { background: #fff; border-radius: 6px; }
 .pair { display: flex; flex-wrap: wrap; gap: 0 1rem; }
 .pair > figure { flex: 1 1 20rem; min-width: 0; }
