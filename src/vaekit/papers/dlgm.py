@@ -9,7 +9,8 @@ from vaekit.papers.planned import by_recipe
 
 NLL, ELBO = "test −log p(x)", "test ELBO"
 QUOTED = f"{UNVERIFIED}: quoted from a reading note, not seen in the paper"
-MEASURED = {"quick": nll_of_test(500, 1000), "paper": nll_of_test(5000)}
+# All test rows: the first thousand of the static images have more ink than the rest, and cost eight nats more.
+MEASURED = {"quick": nll_of_test(500), "paper": nll_of_test(5000)}
 # The sizes of the published models could not be confirmed: these are of their kind.
 SIZES = {"latent_dim": 100, "network": "mlp:hidden=300/300"}
 
@@ -21,10 +22,8 @@ def _variant(name: str, system: str, published: float, expected: dict[str, str],
         "mnist:binarization=static",
         by_recipe("dlgm", {"batch_size": 200}, **{**SIZES, **options}),
         (
-            Figure(
-                NLL, "nats", {"quick": nll_of_test(500, 1000), "paper": nll_of_test(5000)}, published, QUOTED, expected
-            ),
-            Figure(ELBO, "nats", {"quick": elbo_of_test(1, 1000), "paper": elbo_of_test()}),
+            Figure(NLL, "nats", MEASURED, published, QUOTED, expected),
+            Figure(ELBO, "nats", elbo_of_test()),
         ),
     )
 
