@@ -273,7 +273,8 @@ def test_a_signal_stops_after_the_step(number: signal.Signals, tmp_path: Path, m
     assert_same_run(tmp_path / "run", tmp_path / "whole")
 
 
-def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("before", [signal.default_int_handler, signal.SIG_IGN], ids=["foreground", "background"])
+def test_a_second_ctrl_c_stops_at_once(before: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def told_twice(self: Training, *arguments: Any) -> None:
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGINT)
@@ -281,8 +282,12 @@ def test_a_second_ctrl_c_stops_at_once(tmp_path: Path, monkeypatch: pytest.Monke
 
     with monkeypatch.context() as patch:
         patch.setattr(Training, "_step", told_twice)
-        with pytest.raises(KeyboardInterrupt):
-            train(small_plan(), tmp_path / "run")
+        usual = signal.signal(signal.SIGINT, before)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                train(small_plan(), tmp_path / "run")
+        finally:
+            signal.signal(signal.SIGINT, usual)
     train(small_plan(), tmp_path / "run", resume=True)
     train(small_plan(), tmp_path / "whole")
     assert_same_run(tmp_path / "run", tmp_path / "whole")

@@ -23,7 +23,9 @@ def listening(ask: Callable[[], None]) -> Iterator[None]:
 
     def heard(number: int, frame: object) -> None:
         ask()
-        signal.signal(signal.SIGINT, before[signal.SIGINT])
+        # A program in the background (nohup) was started to ignore it: who sends it twice all the same means it.
+        again = before[signal.SIGINT]
+        signal.signal(signal.SIGINT, again if callable(again) else signal.default_int_handler)
 
     before = {number: signal.signal(number, heard) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
