@@ -257,3 +257,18 @@ def test_a_variant_that_a_budget_leaves_out(capsys: pytest.CaptureFixture[str]) 
         "hint: --budget paper has it; --epochs N says how long to train it.\n"
     )
     assert not Path("refused").exists()
+
+
+def test_what_was_measured_by_another_protocol_is_measured_again(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measured(measure: Measure) -> float:
+        one = replace(variant(2), figures=(Figure("number", "", measure),))
+        replace(EXPERIMENT, variants=[one], differences=[]).enroll()
+        return reproduce(capsys, "--resume", "--out", "again")["rows"][0]["measured"]
+
+    assert measured(Measure("of one row", lambda trained: 1.0)) == 1.0
+    with monkeypatch.context() as patch:
+        patch.setattr(planned, "_train", lambda *given: pytest.fail("it was trained again"))
+        assert measured(Measure("of one row", lambda trained: 2.0)) == 1.0
+    assert measured(Measure("of two rows", lambda trained: 2.0)) == 2.0

@@ -95,10 +95,15 @@ def _one(
 ) -> Measured:
     """Train and measure one variant with one seed, or read what was measured before."""
     folder = request.folder / f"{variant.name}-{seed}"
-    asked = {"paper": experiment.name, "budget": request.budget, "epochs": budget.epochs}
-    before = _read(folder, asked)
     wanted = {figure.metric: figure.measured_by(request.budget) for figure in variant.figures}
-    if before is not None and before.figures.keys() >= wanted.keys():
+    asked = {
+        "paper": experiment.name,
+        "budget": request.budget,
+        "epochs": budget.epochs,
+        # Of another protocol it would be another figure.
+        "protocols": {metric: measure.words for metric, measure in wanted.items()},
+    }
+    if (before := _read(folder, asked)) is not None:
         return before
     trained = variant.train(Job(folder, load(variant), budget, seed))
     try:
