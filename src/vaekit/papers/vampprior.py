@@ -91,7 +91,7 @@ def _variant(data: str, model: str, prior: str) -> Variant:
         f"{words}, {PRIORS[prior][0]}",
         DATA[data],
         by_recipe(recipe, {"batch_size": 100}, prior=PRIORS[prior][1], **options),
-        (main, Figure("test ELBO", "nats per image", elbo_of_test()), Figure("active units", "", active_units())),
+        (main, Figure("test ELBO", "nats per image", elbo_of_test()), Figure("active units", "units", active_units())),
         {} if name in QUICK else {"quick": Budget(0)},
     )
 
