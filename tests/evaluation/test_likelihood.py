@@ -11,7 +11,7 @@ import torch
 import vaekit as vk
 from vaekit.data import as_dataset
 from vaekit.evaluation import bound, evaluate, log_likelihood
-from vaekit.evaluation.likelihood import evaluating
+from vaekit.evaluation.likelihood import elements_per_draw, evaluating
 from vaekit.testing import assert_equal, assert_mean_at_most, assert_same, enumerable, linear_gaussian, seeded
 from vaekit.testing.statistics import assert_within
 
@@ -191,3 +191,15 @@ def test_the_budget_counts_the_components_of_a_mixture() -> None:
     assert draws_at_a_time(vk.priors.MixtureOfGaussians(2, num_components=60)) == [10] * 10
     chain = vk.priors.Chain({"z": vk.priors.MixtureOfGaussians(2, num_components=30)})
     assert draws_at_a_time(chain) == [20] * 5
+
+
+def test_the_budget_counts_wide_likelihoods_in_every_branch() -> None:
+    x, network = vk.Batch(torch.ones(1, 1, 4, 4)), vk.networks.MLP
+    wide = vk.likelihoods.PixelCNN(network(2, hidden=(4,), condition_dim=3), (1, 4, 4), channels=8, num_layers=1)
+    q = vk.posteriors.Diagonal(network((1, 4, 4), hidden=(4,), condition_dim=3), 2)
+    prior = vk.priors.StandardNormal(2)
+    model = vk.models.M2(network((1, 4, 4), hidden=(4,)), q, wide, prior, num_classes=3)
+    assert elements_per_draw(vk.VAE(prior, q, wide), x) == 8 * 16
+    assert elements_per_draw(model, x) == 3 * 8 * 16
+    plain = vk.likelihoods.Bernoulli(network(2, hidden=(4,)), (1, 4, 4))
+    assert elements_per_draw(vk.VAE(prior, q, plain), x) == 16

@@ -69,6 +69,12 @@ def test_the_new_prior_fits_and_all_else_stays(prior: str, run: vk.Run, tmp_path
     assert opened.config["fitted_prior"] == {"prior": prior, "from": "old", "seed": 0}
 
 
+def test_a_wide_likelihood_is_no_sum_over_labels(tmp_path: Path) -> None:
+    old = train(tmp_path / "old", likelihood="pixelcnn:channels=8,num_layers=1", epochs=1)
+    new = vk.fit_prior(old, "mixture:num_components=3", out=tmp_path / "new", quiet=True)
+    assert new.model.prior.part_name == "prior/mixture"
+
+
 def test_the_prior_of_the_first_latent_is_replaced(tmp_path: Path) -> None:
     old = train(tmp_path / "old", "hvae", epochs=2)
     for prior in ("mixture:num_components=3", "vamp:num_components=5"):

@@ -14,7 +14,7 @@ from vaekit.evaluation.bits import bits_per_dimension
 from vaekit.evaluation.estimators.question import Estimator, Question, error_of
 from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.latents import active_units, encodings
-from vaekit.evaluation.likelihood import bound, evaluating, log_likelihood
+from vaekit.evaluation.likelihood import bound, discrete, evaluating, log_likelihood
 
 
 class Evaluator(NamedTuple):
@@ -42,14 +42,14 @@ def _likelihood(question: Question) -> dict[str, Any]:
     nll = -result.log_p.mean().item()
     rows = question.rows
     # Of a density there are no bits before something is said of the cells that it is spread over.
-    discrete = getattr(getattr(question.model, "likelihood", None), "discrete", False)
+    probability = discrete(question.model)
     values = rows.x[0].size * (1.0 if rows.mask is None else float(rows.mask.mean()))
     return {
         "elbo": result.elbo.mean().item(),
         "nll": nll,
         "nll_standard_error": error_of(result.log_p),
-        "bits_per_dim": bits_per_dimension(nll, values) if discrete and values else None,
-        "dequantization": "none needed: p(x) is a probability" if discrete else None,
+        "bits_per_dim": bits_per_dimension(nll, values) if probability and values else None,
+        "dequantization": "none needed: p(x) is a probability" if probability else None,
         "log_px": result.log_px.mean().item(),
         "kl": result.kl.mean().item(),
         "kl_by_unit": {name: value.tolist() for name, value in result.kl_dims.items()},
@@ -156,10 +156,9 @@ def evaluate(
         figures |= evaluator.answer(question)
     for estimator in estimators:
         figures |= estimator(question)
-    likelihood = getattr(model, "likelihood", None)
     protocol = {
         # Of discrete data p(x) is a probability and at most 1; of real data a density, which depends on the units.
-        "p_of_x": "probability" if getattr(likelihood, "discrete", False) else "density",
+        "p_of_x": "probability" if discrete(model) else "density",
         # Of some priors log p(z) is itself only bounded: the KL is then too high and the elbo too low by that gap.
         "prior_is_bound": any(getattr(module, "is_bound", False) for module in model.modules()),
         "samples": samples,

@@ -15,7 +15,7 @@ from vaekit.data.dataset import Split
 from vaekit.data.kinds import Kind
 from vaekit.data.loader import Loader
 from vaekit.data.missing import fill
-from vaekit.evaluation.likelihood import budget_of, chunks, elements_per_draw, evaluating
+from vaekit.evaluation.likelihood import budget_of, chunks, elements_per_draw, evaluating, without_chance
 from vaekit.models.draw import bare
 
 VALUES = ("mean", "sample")
@@ -71,9 +71,8 @@ def impute(
         raise ValueError(f"values must be one of {', '.join(VALUES)}, got '{values}'")
     make = {"mean": _Mean, "sample": _Sample}[values]
     weighted = "density" in model.abilities
-    deterministic = getattr(getattr(model, "posterior", None), "deterministic", False)
     # Without weights there is nothing to average over, and draws without chance are one and the same.
-    samples = samples if weighted and not deterministic else 1
+    samples = samples if weighted and not without_chance(model) else 1
     rows, effective = [], []
     with evaluating(model, seed):
         for batch in batches:

@@ -13,6 +13,7 @@ from vaekit.data.batch import Batch
 from vaekit.distributions.chain import levels
 from vaekit.distributions.masked import log_prob
 from vaekit.distributions.trail import Trail
+from vaekit.evaluation.likelihood import without_chance
 from vaekit.models.draw import bare, beside, named
 
 
@@ -20,7 +21,7 @@ def why_no_ratio(model: Any) -> str | None:
     """Why there is no q(z|x) / p(z) to take apart, as a clause; ``None`` if there is."""
     if "density" not in model.abilities:
         return "the model has no density (its posterior is a point)"
-    if getattr(getattr(model, "posterior", None), "deterministic", False):
+    if without_chance(model):
         return "the posterior is without chance (a code for each row)"
     if getattr(model, "prior", None) is None:
         return "the model does not name its prior"

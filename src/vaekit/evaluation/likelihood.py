@@ -40,6 +40,16 @@ class LogLikelihood(NamedTuple):
     kl_dims: dict[str, Tensor]
 
 
+def without_chance(model: Any) -> bool:
+    """Whether q(z|x) puts all mass in one place."""
+    return getattr(getattr(model, "posterior", None), "deterministic", False)
+
+
+def discrete(model: Any) -> bool:
+    """Whether p(x|z) is a probability, and no density that depends on units."""
+    return getattr(getattr(model, "likelihood", None), "discrete", False)
+
+
 @contextmanager
 def evaluating(model: Any, seed: int) -> Iterator[None]:
     """No gradients, evaluation mode, and random numbers from ``seed`` that leave the caller's stream as it was."""
@@ -75,7 +85,7 @@ def log_likelihood(
         progress: told the number of rows finished with each batch.
     """
     # All draws of a posterior without chance are one and the same.
-    samples = 1 if getattr(getattr(model, "posterior", None), "deterministic", False) else samples
+    samples = 1 if without_chance(model) else samples
     columns = [Column() for _ in range(5)]
     kl_dims: dict[str, Tensor] = {}
     rows_seen = 0
@@ -96,12 +106,12 @@ def log_likelihood(
 
 
 def elements_per_draw(model: Any, batch: Batch) -> int:
-    """How many numbers one draw of one row takes at its widest: a decoded x for each branch, or what a part says.
+    """How many numbers one draw of one row takes at its widest, in all branches: a decoded x, or what a part says.
 
-    A part whose density takes more than z (every component of a mixture meets every draw) has ``elements_per_draw``.
+    A part that takes more than z or x (every component of a mixture meets every draw) has ``elements_per_draw``.
     """
-    decoded = batch.x.shape[1:].numel() * getattr(model, "num_branches", 1)
-    return max(decoded, *(getattr(module, "elements_per_draw", 1) for module in model.modules()))
+    widest = max(getattr(module, "elements_per_draw", 1) for module in model.modules())
+    return getattr(model, "num_branches", 1) * max(batch.x.shape[1:].numel(), widest)
 
 
 def budget_of(device: torch.device) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
@@ -54,7 +56,8 @@ class LogisticMixture(nn.Module):
         self.place_dims = len(places)
         self.event_dims = len(shape)
         self.levels = checked_levels(levels)
-        self.num_components = self.width = num_components  # numbers for each of an example's
+        self.num_components = num_components
+        self.elements_per_draw = num_components * math.prod(shape)
         self.minimum_scale = checked_minimum(minimum_scale)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Distribution:

@@ -44,7 +44,7 @@ class PixelDecoder(nn.Module):
         self.maps = network.head((context_maps, *self.grid[1:]))  # type: ignore[operator]
         self.context = AtPlaces(context_maps).head((channels, *self.grid[1:]))
         self.layers = MaskedLayers(self.grid[0], channels, num_layers)
-        self.width = -(-channels // self.grid[0])  # numbers for each of an example's, which estimates make room for
+        self.elements_per_draw = channels * self.grid[1] * self.grid[2]
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Autoregressive:
         context = self.context(self.maps(self.network(z, condition)))

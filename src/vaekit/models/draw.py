@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -178,6 +179,20 @@ class Draw(NamedTuple):
             log_w = log_w + latent.log_pz - latent.log_qz  # type: ignore[operator]
         return log_w
 
+    @property
+    def importance_weighted(self) -> Tensor:
+        """log (1/K) Σ_k w_k over the draws, ``(batch,)``, in nats (Burda et al. 2016, equation 8).
+
+        Raises:
+            UserError: if the posterior has no density.
+        """
+        return torch.logsumexp(self.log_w, dim=0) - math.log(len(self.log_px))
+
+    @property
+    def terms(self) -> dict[str, Tensor]:
+        """What training logs: E log p(x|z) as ``log_px`` and ``kl``, means over the draws, ``(batch,)``."""
+        return {"log_px": over_samples(self.expect(self.log_px)), "kl": over_samples(self.kl)}
+
     def _needs_density(self, what: str) -> None:
         if not self.has_density:
             without = [name for name, latent in self.latents.items() if not latent.has_density]
@@ -296,8 +311,7 @@ def check_one_space(p: Distribution, q: Distribution) -> None:
     if ours is not None and theirs is not None and ours != theirs:
         raise UserError(
             f"the posterior is over {in_words(q)}, the prior over {in_words(p)}; both must be over the same latents.",
-            hint="von-mises-fisher goes with hyperspherical-uniform, categorical with uniform-categorical of as many "
-            "categories, and the others go with each other.",
+            hint=f"choose a prior over {in_words(q)}, or another posterior: vaekit list parts says what goes with what.",
         )
 
 

@@ -98,8 +98,17 @@ class Hamiltonian(nn.Module):
         width = at_start + (1 - at_start) * progress.square()  # 1 / √β_k
         return width[1:] / width[:-1]
 
-    def draw(self, batch: Batch, samples: int = 1) -> Draw:
-        """Draw K pairs of latent and momentum for each row and evaluate all densities."""
+    def draw(self, batch: Batch, samples: int = 1, frozen_q: bool = False) -> Draw:
+        """Draw K pairs of latent and momentum for each row and evaluate all densities.
+
+        Raises:
+            UserError: with ``frozen_q``: the density of q is made of the model's own gradients, which cannot be still.
+        """
+        if frozen_q:
+            raise UserError(
+                "the density after Hamiltonian moves cannot be held still: it depends on prior and likelihood.",
+                hint="use elbo or iwae in place of an objective that sticks to the landing (elbo-stl, iwae-dreg).",
+            )
         prior = self._prior(batch.condition)
         z, momentum, log_q = self._evolved(prior, batch).move(torch.Size([samples]))
         log_momentum = -0.5 * (momentum.square().sum(-1) + momentum.shape[-1] * math.log(2 * math.pi))

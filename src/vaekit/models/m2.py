@@ -48,16 +48,12 @@ class M2(nn.Module):
         self.likelihood = likelihood
         self.prior = prior
         self.num_classes = num_classes
+        self.num_branches = num_classes  # decoded for each draw
 
     @property
     def abilities(self) -> frozenset[str]:
         """What evaluators may ask for."""
         return frozenset({"density", "encode", "decode", "sample", "classify"})
-
-    @property
-    def num_branches(self) -> int:
-        """How many examples the memory of one decoded draw is like."""
-        return self.num_classes * getattr(self.likelihood, "width", 1)
 
     @property
     def recognition(self) -> tuple[nn.Module, ...]:

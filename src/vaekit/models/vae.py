@@ -36,6 +36,8 @@ class VAE(nn.Module):
     torch.Size([3, 5])
     """
 
+    num_branches = 1
+
     def __init__(self, prior: nn.Module, posterior: nn.Module, likelihood: nn.Module) -> None:
         super().__init__()
         self.prior = prior
@@ -47,11 +49,6 @@ class VAE(nn.Module):
         """What evaluators may ask for: ``density``, ``encode``, ``decode``, ``sample``."""
         always = {"encode", "decode", "sample"}
         return frozenset(always | {"density"} if self.posterior.has_density else always)
-
-    @property
-    def num_branches(self) -> int:
-        """How many examples the memory of one decoded draw is like; a likelihood with wide layers says so."""
-        return getattr(self.likelihood, "width", 1)
 
     @property
     def recognition(self) -> tuple[nn.Module, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -13,12 +12,12 @@ from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.models.draw import beside
 from vaekit.networks.mlp import MLP
-from vaekit.objectives.objective import Objective, Player, Value, from_prior
+from vaekit.objectives.objective import Matching, Player, Value, from_prior
 from vaekit.schedules import Step
 
 
 @part("objective/adversarial", paper="Makhzani et al. 2015")
-class Adversarial(nn.Module, Objective):
+class Adversarial(nn.Module, Matching):
     """log p(x|z) + w log D(z): the encoder fools a critic D that tells its codes from draws of the prior.
 
     Two players. ``autoencoder`` (all of the model) reconstructs and fools the critic; ``critic``
@@ -42,10 +41,6 @@ class Adversarial(nn.Module, Objective):
             "autoencoder": Player(list(model.parameters()), self),
             "critic": Player(list(self.parameters()), self.discriminate),
         }
-
-    def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
-        """No figure of the validation split knows how well the codes match the prior: the last epoch is kept."""
-        return None
 
     def logit(self, z: Tensor) -> Tensor:
         """The critic's log-odds that z came from the prior, shape of z without its last axis."""

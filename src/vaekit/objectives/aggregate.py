@@ -7,7 +7,6 @@ prior carry no gradient.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,13 +17,13 @@ from vaekit.data.batch import Batch
 from vaekit.errors import UserError
 from vaekit.models.draw import Draw, beside
 from vaekit.objectives.discrepancy import checked_kernel, gram, sliced_wasserstein, u_statistic
-from vaekit.objectives.objective import Objective, Value, from_prior
+from vaekit.objectives.objective import Matching, Value, from_prior
 from vaekit.schedules import Step, at_least
 
 
 @part("objective/wae", paper="Tolstikhin et al. 2018, algorithm 2 (WAE-MMD); Gretton et al. 2012, lemma 6")
 @dataclass(frozen=True)
-class WAE(Objective):
+class WAE(Matching):
     """E_q log p(x|z) − λ MMD²(q(z), p(z)), q(z) the mean of q(z|x) over the batch.
 
     Args:
@@ -45,14 +44,10 @@ class WAE(Objective):
         mmd = _mmd(draw, _vectors(from_prior(model, batch)), self.kernel)
         return Value(log_px - self.weight * mmd - draw.penalty, {"log_px": log_px, "mmd": mmd})
 
-    def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
-        """No figure of the validation split knows how well the codes match the prior: the last epoch is kept."""
-        return None
-
 
 @part("objective/info-vae", paper="Zhao et al. 2019; Gretton et al. 2012, lemma 6")
 @dataclass(frozen=True)
-class InfoVAE(Objective):
+class InfoVAE(Matching):
     """E_q log p(x|z) − (1 − α) KL(q(z|x)‖p(z)) − (α + λ − 1) MMD²(q(z), p(z)).
 
     α is how much of the information between x and z is free; the MMD keeps the aggregate of q at the prior all
@@ -76,19 +71,15 @@ class InfoVAE(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch)
-        log_px, kl = draw.expect(draw.log_px).mean(0), draw.kl.mean(0)
+        terms = draw.terms
         mmd = _mmd(draw, _vectors(from_prior(model, batch)), self.kernel)
-        value = log_px - (1 - self.alpha) * kl - (self.alpha + self.strength - 1) * mmd
-        return Value(value - draw.penalty, {"log_px": log_px, "kl": kl, "mmd": mmd})
-
-    def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
-        """No figure of the validation split knows how well the codes match the prior: the last epoch is kept."""
-        return None
+        value = terms["log_px"] - (1 - self.alpha) * terms["kl"] - (self.alpha + self.strength - 1) * mmd
+        return Value(value - draw.penalty, {**terms, "mmd": mmd})
 
 
 @part("objective/sliced-wasserstein", paper="Kolouri et al. 2018")
 @dataclass(frozen=True)
-class SlicedWasserstein(Objective):
+class SlicedWasserstein(Matching):
     """E_q log p(x|z) − λ SW₂²(q(z), p(z)): squared distances between sorted projections, in the mean over directions.
 
     Args:
@@ -113,10 +104,6 @@ class SlicedWasserstein(Objective):
         log_px = draw.log_px.mean(0)
         distance = sliced_wasserstein(draw.z[0].flatten(1), _vectors(from_prior(model, batch)), self.directions)
         return Value(log_px - self.weight * distance - draw.penalty, {"log_px": log_px, "distance": distance})
-
-    def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
-        """No figure of the validation split knows how well the codes match the prior: the last epoch is kept."""
-        return None
 
 
 def _vectors(latents: dict[str, Tensor]) -> Tensor:

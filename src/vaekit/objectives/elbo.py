@@ -10,7 +10,6 @@ import torch
 
 from vaekit.config import part
 from vaekit.data.batch import Batch
-from vaekit.models.draw import over_samples
 from vaekit.objectives.objective import Objective, Value
 from vaekit.schedules import Schedule, Step, at, at_least
 
@@ -37,10 +36,9 @@ class ELBO(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
-        log_px = over_samples(draw.expect(draw.log_px))
-        kl = over_samples(draw.kl)
-        value = torch.sub(log_px, kl, alpha=at(self.beta, step))  # type: ignore[call-overload]
-        return Value(value - draw.penalty, {"log_px": log_px, "kl": kl})
+        terms = draw.terms
+        value = torch.sub(terms["log_px"], terms["kl"], alpha=at(self.beta, step))  # type: ignore[call-overload]
+        return Value(value - draw.penalty, terms)
 
     def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
         return figures["log_px"] - at(self.beta, last) * figures.get("kl", 0.0)

@@ -42,10 +42,9 @@ class FreeBits(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
-        log_px = draw.expect(draw.log_px).mean(0)
+        terms = draw.terms
         floored = torch.stack([self._floored(draw, latent) for latent in draw.latents.values()]).sum(0)
-        value = log_px - floored - draw.penalty
-        return Value(value, {"log_px": log_px, "kl": draw.kl.mean(0), "kl_floored": floored})
+        return Value(terms["log_px"] - floored - draw.penalty, {**terms, "kl_floored": floored})
 
     def _floored(self, draw: Draw, latent: Latent) -> Tensor:
         """Σ_j max(λ, E_batch KL_j), ``(batch,)``: rows differ, their mean is the term of the formula."""

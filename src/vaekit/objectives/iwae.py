@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
-
-import torch
 
 from vaekit.config import part
 from vaekit.data.batch import Batch
@@ -34,6 +31,4 @@ class IWAE(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
-        bound = torch.logsumexp(draw.log_w, dim=0) - math.log(self.samples)
-        log_px = draw.expect(draw.log_px).mean(0)
-        return Value(bound - draw.penalty, {"log_px": log_px, "kl": draw.kl.mean(0)})
+        return Value(draw.importance_weighted - draw.penalty, draw.terms)

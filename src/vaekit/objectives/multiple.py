@@ -35,7 +35,7 @@ class MIWAE(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.groups * self.samples)
-        return _value(draw, grouped(draw.log_w, self.groups))
+        return Value(grouped(draw.log_w, self.groups) - draw.penalty, draw.terms)
 
 
 @part("objective/ciwae", paper="Rainforth et al. 2018")
@@ -61,7 +61,8 @@ class CIWAE(Objective):
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
         beta = at(self.beta, step)
-        return _value(draw, beta * draw.elbo.mean(0) + (1 - beta) * grouped(draw.log_w, 1))
+        bound = beta * draw.elbo.mean(0) + (1 - beta) * draw.importance_weighted
+        return Value(bound - draw.penalty, draw.terms)
 
 
 @part("objective/piwae", paper="Rainforth et al. 2018")
@@ -92,7 +93,7 @@ class PIWAE(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.groups * self.samples)
-        return _value(draw, grouped(draw.log_w, 1))
+        return Value(draw.importance_weighted - draw.penalty, draw.terms)
 
     def infer(self, model: Any, batch: Batch, step: Step) -> Value:
         """The value of the inference: that of MIWAE."""
@@ -104,8 +105,3 @@ def grouped(log_w: Tensor, groups: int) -> Tensor:
     """(1/M) Σ_m log (1/K) Σ_k w_mk of ``(M · K, batch)``, ``(batch,)``."""
     log_w = log_w.unflatten(0, (groups, -1))
     return (torch.logsumexp(log_w, dim=1) - math.log(log_w.shape[1])).mean(0)
-
-
-def _value(draw: Any, bound: Tensor) -> Value:
-    log_px = draw.expect(draw.log_px).mean(0)
-    return Value(bound - draw.penalty, {"log_px": log_px, "kl": draw.kl.mean(0)})

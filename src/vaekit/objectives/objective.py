@@ -84,6 +84,14 @@ class Objective:
         return figures.get("elbo", figures["log_px"])
 
 
+class Matching(Objective):
+    """Base of objectives that lead the codes of all data to the prior, and not those of a row."""
+
+    def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
+        """No figure of the validation split knows how well the codes match the prior: the last epoch is kept."""
+        return None
+
+
 def sides(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """The parameters that infer latents and those that make data. What both use (VampPrior's encoder) infers.
 

@@ -8,12 +8,10 @@ parameters of the model like any other.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from vaekit.config import part
@@ -44,10 +42,8 @@ class StickingTheLanding(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples, frozen_q=True)
-        log_px = draw.expect(draw.log_px).mean(0)
-        kl = draw.kl.mean(0)
-        value = log_px - at(self.beta, step) * kl - draw.penalty
-        return Value(value, {"log_px": log_px, "kl": kl})
+        terms = draw.terms
+        return Value(terms["log_px"] - at(self.beta, step) * terms["kl"] - draw.penalty, terms)
 
     def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
         return figures["log_px"] - at(self.beta, last) * figures.get("kl", 0.0)
@@ -73,7 +69,8 @@ class StickingTheLandingIWAE(Objective):
         at_least("samples", self.samples, 1)
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
-        return _importance_weighted(model.draw(batch, self.samples, frozen_q=True), self.samples)
+        draw = model.draw(batch, self.samples, frozen_q=True)
+        return Value(draw.importance_weighted - draw.penalty, draw.terms)
 
 
 @part("objective/iwae-dreg", paper="Tucker et al. 2019; Bauer & Mnih 2021")
@@ -104,13 +101,7 @@ class DReG(Objective):
             # What comes here is weighted by v once already, by the derivative of the logarithm.
             if latent.value.requires_grad:
                 latent.value.register_hook(lambda gradient: _each(weight, gradient) * gradient)
-        return _importance_weighted(draw, self.samples)
-
-
-def _importance_weighted(draw: Any, samples: int) -> Value:
-    bound = torch.logsumexp(draw.log_w, dim=0) - math.log(samples)
-    log_px = draw.expect(draw.log_px).mean(0)
-    return Value(bound - draw.penalty, {"log_px": log_px, "kl": draw.kl.mean(0)})
+        return Value(draw.importance_weighted - draw.penalty, draw.terms)
 
 
 def _each(weight: Tensor, like: Tensor) -> Tensor:

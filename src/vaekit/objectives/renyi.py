@@ -45,8 +45,7 @@ class Renyi(Objective):
             power = 1 - self.alpha
             mean = torch.logsumexp(draw.log_expect(power * log_w), dim=0) - math.log(self.samples)
             bound = mean / power
-        log_px = draw.expect(draw.log_px).mean(0)
-        return Value(bound - draw.penalty, {"log_px": log_px, "kl": draw.kl.mean(0)})
+        return Value(bound - draw.penalty, draw.terms)
 
 
 @part("objective/vr-max", paper="Li & Turner 2016")
@@ -68,5 +67,4 @@ class VRMax(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
-        log_px = draw.expect(draw.log_px).mean(0)
-        return Value(draw.log_w.amax(0) - draw.penalty, {"log_px": log_px, "kl": draw.kl.mean(0)})
+        return Value(draw.log_w.amax(0) - draw.penalty, draw.terms)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,8 +41,7 @@ class WakeSleep(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
-        log_px = draw.expect(draw.log_px).mean(0)
-        return Value(draw.elbo.mean(0) - draw.penalty, {"log_px": log_px, "kl": draw.kl.mean(0)})
+        return Value(draw.elbo.mean(0) - draw.penalty, draw.terms)
 
     def sleep(self, model: Any, batch: Batch, step: Step) -> Value:
         """log q(z|x) of what the model dreams."""
@@ -79,9 +77,7 @@ class ReweightedWakeSleep(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
-        bound = torch.logsumexp(draw.log_w, dim=0) - math.log(self.samples)
-        log_px = draw.expect(draw.log_px).mean(0)
-        return Value(bound - draw.penalty, {"log_px": log_px, "kl": draw.kl.mean(0)})
+        return Value(draw.importance_weighted - draw.penalty, draw.terms)
 
     def infer(self, model: Any, batch: Batch, step: Step) -> Value:
         """Σ_k v_k log q(z_k|x), over the branches of a latent that is summed out, too."""

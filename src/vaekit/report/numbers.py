@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from vaekit.evaluation.likelihood import without_chance
 from vaekit.report.material import Material
 from vaekit.report.page import table
 
@@ -22,7 +23,7 @@ def numbers(material: Material) -> str:
     draws = figures["samples"]
     row("ELBO", figures["elbo"], "evidence lower bound: log p(x|z) − KL; higher is better")
     # As in the estimate: all draws of a posterior without chance are one and the same.
-    certain = getattr(getattr(material.run.model, "posterior", None), "deterministic", False)
+    certain = without_chance(material.run.model)
     how = (
         "the ELBO with its sign turned, as the posterior has no chance"
         if certain

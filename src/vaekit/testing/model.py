@@ -29,6 +29,7 @@ def check_model(model: nn.Module, batch: Batch) -> None:
       where there is a density, and a :class:`~vaekit.errors.UserError` for either where there is none.
     - without branches log_w = log p(x|z) + Σ log p(z) − Σ log q(z|x), and the bound with analytic KL
       has the same mean as the one without; with branches log_w is not below it in the mean.
+    - ``draw(…, frozen_q=True)`` gives the same numbers, or refuses with a ``UserError``.
     - log (1/K) Σ w does not fall in the mean as K grows.
     - a discrete likelihood keeps the bound and the importance-weighted estimate at or below 0.
     - latents and reconstructions of a permuted batch are permuted; a row alone is as among others.
@@ -57,6 +58,7 @@ def check_model(model: nn.Module, batch: Batch) -> None:
         )
         if draw.has_density:
             _check_bounds(model, batch, name)
+            _check_frozen(model, batch, draw.log_w, name)
         else:
             _check_refusal(draw, name)
         if {"encode", "decode"} <= abilities:
@@ -93,6 +95,15 @@ def _check_refusal(draw: Draw, name: str) -> None:
         except UserError:
             continue
         raise AssertionError(f"{name} has no density by its own account, and yet its draw answers {figure}")
+
+
+def _check_frozen(model: Any, batch: Batch, log_w: Tensor, name: str) -> None:
+    try:
+        with seeded():
+            frozen = model.draw(batch, 3, frozen_q=True)
+    except UserError:
+        return
+    assert_equal(frozen.log_w, log_w, f"{name}: log_w with the parameters of q held still")
 
 
 def _check_bounds(model: Any, batch: Batch, name: str) -> None:

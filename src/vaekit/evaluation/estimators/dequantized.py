@@ -11,7 +11,7 @@ import torch
 from vaekit.config import part
 from vaekit.evaluation.bits import bits_per_dimension, dequantized
 from vaekit.evaluation.estimators.question import Line, Question, error_of, with_error
-from vaekit.evaluation.likelihood import log_likelihood
+from vaekit.evaluation.likelihood import discrete, log_likelihood
 
 
 @part("estimator/dequantized", paper="Theis et al. 2016")
@@ -22,7 +22,7 @@ class Dequantized:
     def unfit(self, question: Question) -> str | None:
         if "density" not in question.model.abilities:
             return "the model has no density (its posterior is a point)"
-        if getattr(getattr(question.model, "likelihood", None), "discrete", False):
+        if discrete(question.model):
             return "p(x) is a probability already, and bits_per_dim is in every evaluation"
         if not hasattr(question.kind, "levels") or question.kind.binarization != "none":
             return "the data are not grey levels"
