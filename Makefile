@@ -43,6 +43,7 @@ ROUNDS ?= 3
 GIGABYTES ?= 4
 bench: $(STAMP) ## measure speed beside peers and limits (half an hour, a quiet machine): docs/speed.md
 	-@$(BIN)/python benchmarks/training.py --rounds $(ROUNDS) --save
+	-@$(BIN)/python benchmarks/step.py --save
 	-@$(BIN)/python benchmarks/convolutions.py --rounds $(ROUNDS) --save
 	-@$(BIN)/python benchmarks/processes.py --rounds $(ROUNDS) --save
 	-@$(BIN)/python benchmarks/vamp.py --rounds $(ROUNDS) --save

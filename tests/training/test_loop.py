@@ -416,3 +416,35 @@ def test_phases_out_of_range(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError) as refused:
         Phase(ELBO(), **options)
     assert str(refused.value) == said
+
+
+def test_denormal_numbers_are_zero_while_training_and_not_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def denormal() -> bool:
+        return bool(torch.tensor(1e-30) * 1e-10 != 0)
+
+    seen: list[bool] = []
+    step = Training._step
+    monkeypatch.setattr(Training, "_step", lambda self, *given: seen.append(denormal()) or step(self, *given))
+    train(small_plan(epochs=1), tmp_path / "run")
+    assert seen == [False] * 5
+    assert denormal()
+
+
+def test_factors_are_rounded_in_steps_and_in_nothing_that_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rounds() -> bool:
+        return torch.backends.mkldnn.matmul.fp32_precision == "bf16"  # type: ignore[attr-defined]
+
+    steps, measured = [], []
+    plain, told = ELBO.__call__, MODULE.bound
+    monkeypatch.setattr(ELBO, "__call__", lambda *given: steps.append(rounds()) or plain(*given))
+    monkeypatch.setattr(MODULE, "bound", lambda *given, **more: measured.append(rounds()) or told(*given, **more))
+    train(small_plan(epochs=1), tmp_path / "run", precision="bfloat16", device="cpu")
+    assert steps == [True] * 5
+    assert measured == [False]
+    steps.clear()
+    train(small_plan(epochs=1), tmp_path / "plain", device="cpu")
+    assert steps == [False] * 5

@@ -23,6 +23,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "hvae": {"network": "mlp:hidden=16", "latent_dim": 2, "learning_rate": 1e-3, "objective": "elbo"},
     "ladder": {"blocks": "2x1/4x1", "width": 8, "latent_channels": 1, "learning_rate": 1e-3, "objective": "elbo"},
     "dlgm": {"network": "mlp:hidden=16", "latent_dim": 2, "learning_rate": 1e-3, "objective": "elbo"},
+    "hamiltonian": {"network": "mlp:hidden=16", "latent_dim": 2, "learning_rate": 1e-3, "objective": "elbo"},
     "m2": {"network": "mlp:hidden=16", "latent_dim": 2, "num_labelled": 20},
     "vq-vae": {"num_codes": 8, "code_dim": 4, "channels": (4, 8)},
 }

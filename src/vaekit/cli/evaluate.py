@@ -37,7 +37,7 @@ class Options:
     estimators: Annotated[
         tuple[str, ...], tyro.conf.arg(name="with", metavar="ESTIMATOR …", help_behavior_hint="")
     ] = ()
-    """What else to estimate: ais, bdmc, split, gaps, parzen, dequantized, with their options as in ais:chains=32."""
+    """What else to estimate, by name and with options: split ais:chains=32 … (vaekit list parts has them all)."""
     split: SplitName = None
     limit: Annotated[int | None, given("INT")] = None
     """Use only so many examples, from the first (default: all)."""

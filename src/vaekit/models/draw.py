@@ -311,7 +311,7 @@ def check_one_space(p: Distribution, q: Distribution) -> None:
     if ours is not None and theirs is not None and ours != theirs:
         raise UserError(
             f"the posterior is over {in_words(q)}, the prior over {in_words(p)}; both must be over the same latents.",
-            hint=f"choose a prior over {in_words(q)}, or another posterior: vaekit list parts says what goes with what.",
+            hint=f"choose a prior over {in_words(q)}, or another posterior (vaekit list parts).",
         )
 
 

@@ -40,16 +40,16 @@ from vaekit.training.folder import (
 )
 from vaekit.training.interrupt import listening
 from vaekit.training.progress import Bar, say
+from vaekit.training.record import line_of, record_of
 from vaekit.training.run import FORMAT, Run, read_metrics, rewrite_metrics
 from vaekit.training.settings import OPTIMIZERS, Phase, Settings
 from vaekit.training.shares import OBJECTIVE, Share, Shares
 from vaekit.training.state import State
-from vaekit.training.watch import copies, finite, gradient_norm, name_the_cause, places_of_buffers, put_back
+from vaekit.training.watch import copies, gradient_norm, name_the_cause, places_of_buffers, put_back
 from vaekit.training.world import World
 
 SAVE_EVERY_SECONDS = 300
 MOST_SKIPPED_IN_A_ROW = 20
-WORDS = {"elbo": "validation elbo", "log_px": "log p(x|z)", "kl": "KL"}
 
 
 def fit(
@@ -209,7 +209,7 @@ class Training:
                 rewrite_metrics(
                     metrics, [record for record in read_metrics(metrics) if record["epoch"] <= counters.epochs_total]
                 )
-        total = sum(phase.epochs for phase in self.phases) * len(self.batches)
+        total = self._planned * len(self.batches)
         done = counters.epochs_total * len(self.batches) + counters.batch
         with listening(self._ask_to_stop), Bar("training", total, "steps", done=done, quiet=self.quiet) as bar:
             while counters.phase < len(self.phases):
@@ -395,22 +395,8 @@ class Training:
         watched = phase.objective.watch(figures, last)
         kept = state.follow_figure(watched, keep_best=self.settings.keep_best)
         counters.seconds += time.monotonic() - started
-        means = state.means()
+        record = record_of(counters, phase, now, state.means(), figures, watched, kept)
         state.sums = {}
-        record = {
-            "epoch": counters.epochs_total,
-            "phase": counters.phase,
-            **{f"train_{name}": finite(value) for name, value in sorted(means.items())},
-            **{f"validation_{name}": finite(value) for name, value in figures.items()},
-            "learning_rate": at(phase.learning_rate, now),
-            "watched": watched if watched is None else finite(watched),
-            # Whether the objective is still on its way to what it will be: a β that rises, say.
-            "warming": phase.objective.watch(figures, now) != watched,
-            "kept": kept,
-            "skipped": counters.skipped,
-            "skipped_cause": counters.cause or None,
-            "seconds": round(counters.seconds, 3),
-        }
         # In this order: a stop between two of them is undone by resuming from the state of the epoch before.
         if self.world.first:
             with open(self.folder / "metrics.jsonl", "a") as file:
@@ -422,22 +408,19 @@ class Training:
             return
         for found in self._doctor.visit(record):
             self._say(f"warning: epoch {counters.epochs_total}: {found.line}")
-        # A long training of many short epochs says about fifty lines.
-        planned = sum(each.epochs for each in self.phases)
-        if counters.epochs_total % max(1, planned // 50) and counters.epochs_total != planned:
-            return
-        self._say(
-            f"epoch {counters.epochs_total:>4}  "
-            + "  ".join(f"{WORDS[name]} {figures[name]:.3f}" for name in WORDS if name in figures)
-            + ("  *" if kept else "")
-        )
+        if line := line_of(counters.epochs_total, self._planned, figures, kept):
+            self._say(line)
+
+    @property
+    def _planned(self) -> int:
+        """Epochs of all phases."""
+        return sum(phase.epochs for phase in self.phases)
 
     @cached_property
     def _doctor(self) -> Attending:
         """Called to the first epoch of this session, after its record is written; those before it were seen."""
         before = read_metrics(self.folder / "metrics.jsonl")[:-1]
-        planned = sum(phase.epochs for phase in self.phases)
-        return Attending(self.state.shown, self.validation, before, planned)
+        return Attending(self.state.shown, self.validation, before, self._planned)
 
     def _patience_is_over(self) -> bool:
         counters, patience = self.state.counters, self.settings.patience

@@ -200,7 +200,9 @@ class State:
         device = next(self.model.parameters()).device
         self.best = {name: tensor.to(device) for name, tensor in groups.get("best", {}).items()}
         self.sums = {name: tensor.to(device) for name, tensor in groups.get("sums", {}).items()}
-        self.rows = {name: int(groups["rows"][name]) for name in self.sums}
+        if self.sums.keys() != groups.get("rows", {}).keys():
+            raise ValueError("it was written inside an epoch by an older version, which can finish it")
+        self.rows = {name: int(rows) for name, rows in groups.get("rows", {}).items()}
         for player, optimizer in self.optimizers.items():
             parameters = optimizer.param_groups[0]["params"]
             for key, tensor in groups.get(f"optimizer/{player}", {}).items():
