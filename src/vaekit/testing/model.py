@@ -58,7 +58,7 @@ def check_model(model: nn.Module, batch: Batch) -> None:
         )
         if draw.has_density:
             _check_bounds(model, batch, name)
-            _check_frozen(model, batch, draw.log_w, name)
+            _check_frozen(model, batch, draw, name)
         else:
             _check_refusal(draw, name)
         if {"encode", "decode"} <= abilities:
@@ -97,13 +97,18 @@ def _check_refusal(draw: Draw, name: str) -> None:
         raise AssertionError(f"{name} has no density by its own account, and yet its draw answers {figure}")
 
 
-def _check_frozen(model: Any, batch: Batch, log_w: Tensor, name: str) -> None:
+def _check_frozen(model: Any, batch: Batch, plain: Draw, name: str) -> None:
     try:
         with seeded():
-            frozen = model.draw(batch, 3, frozen_q=True)
+            frozen: Draw = model.draw(batch, 3, frozen_q=True)
     except UserError:
         return
-    assert_equal(frozen.log_w, log_w, f"{name}: log_w with the parameters of q held still")
+    assert_equal(frozen.log_px, plain.log_px, f"{name}: log p(x|z) with the parameters of q held still")
+    for key, latent in frozen.latents.items():
+        assert_equal(latent.value, plain.latents[key].value, f"{name}: {key} with the parameters of q held still")
+        expected = plain.latents[key].log_qz
+        assert expected is not None
+        assert_equal(latent.log_qz, expected, f"{name}: log q of {key} with its parameters held still")
 
 
 def _check_bounds(model: Any, batch: Batch, name: str) -> None:
