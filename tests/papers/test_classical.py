@@ -49,7 +49,7 @@ def test_all_of_it(small: Dataset, tmp_path: Path) -> None:
     assert rows["linear VAE", "train log p(x) below pPCA"].verdict == "no expectation"
     assert done.page.exists()
     assert len(json.loads((tmp_path / "out" / "rows.json").read_text())) == len(done.rows)
-    assert {row.budget for row in done.rows} == {"3 epochs instead of 40"}
+    assert {row.budget for row in done.rows} == {"quick, 3 epochs instead of 40"}
 
 
 def test_the_density_of_a_linear_vae() -> None:
