@@ -125,9 +125,7 @@ class TestFolder:
             "(its SHA-256 differs from the pinned one); skipped\n"
         )
 
-    def test_comes_before_the_cache(
-        self, toy: sources.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_comes_before_the_cache(self, toy: sources.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         download._store("toy", "images", CONTENT)
         (tmp_path / "images").write_bytes(CONTENT)
         monkeypatch.setenv("VAEKIT_DATA", str(tmp_path))

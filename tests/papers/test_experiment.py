@@ -12,6 +12,7 @@ import torch
 
 from vaekit.cli import main
 from vaekit.errors import Interrupted
+from vaekit.kernels.precision import rounds_on_processors
 from vaekit.papers import paper as list_of_papers
 from vaekit.papers import planned
 from vaekit.papers.experiment import Budget, Difference, Experiment, Figure, Measure, Trained, Variant
@@ -120,6 +121,17 @@ def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1] == f"report: {Path('runs/tiny/report.html')}"
 
 
+@pytest.mark.skipif(not rounds_on_processors(), reason="this processor has no bfloat16 products")
+def test_the_precision_of_training_is_asked_for_and_said(capsys: pytest.CaptureFixture[str]) -> None:
+    first = reproduce(capsys, "--variant", "z2", "--precision", "bfloat16")["rows"][0]
+    assert first["command"] == "vaekit reproduce tiny --budget quick --variant z2 --precision bfloat16"
+    assert "batch 256, products in bfloat16;" in first["protocol"]
+    assert json.loads(Path("runs/tiny/z2-0/config.json").read_text())["settings"]["precision"] == "bfloat16"
+    # Gone on with, it is what it was; asked for otherwise, it is another figure.
+    again = reproduce(capsys, "--resume")["rows"][0]
+    assert again == first
+
+
 def test_one_variant_has_a_file_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     said = reproduce(capsys, "--variant", "z4", "--epochs", "1", "--seed", "7", "--save")
     assert Path("results/tiny-z4.json").exists()
@@ -197,8 +209,8 @@ def test_a_stop_while_measuring(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["tiny", "--variant", "z3"], "unknown variant of tiny 'z3'; known: z2, z4"),
         (["tiny", "--seeds", "0"], "--seeds must be a whole number from 1"),
-        (["tf-tutorial", "--seeds", "2"], "leave --variant and --seeds out"),
-        (["tf-tutorial", "--variant", "vae"], "leave --variant and --seeds out"),
+        (["tf-tutorial", "--seeds", "2"], "leave --variant, --seeds and --precision out"),
+        (["tf-tutorial", "--variant", "vae"], "leave --variant, --seeds and --precision out"),
     ],
 )
 def test_what_cannot_be_asked_for(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -37,6 +37,8 @@ class Options:
     """Of weights, data order and noise (default: 0)."""
     seeds: Annotated[int | None, given("N")] = None
     """How many seeds, from --seed on; figures are means over them (default: the budget's number)."""
+    precision: Annotated[Literal["float32", "bfloat16"] | None, given("PRECISION")] = None
+    """bfloat16: training rounds the factors of products, which is faster; figures stay float32 (default: float32)."""
     save: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Write the rows to results/PAPER.json too, or to results/PAPER-VARIANT.json if that is all that was run."""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -91,7 +93,7 @@ def _request(paper: Paper, options: Options) -> Request:
     folder = options.out or Path("runs") / paper.name
     if not options.resume and folder.is_dir() and any(entry.name != ASKED for entry in folder.iterdir()):
         raise UserError(f"{folder} is not empty.", "--resume goes on with it, --out names another.")
-    asked = {name: getattr(options, name) for name in ("budget", "epochs", "seed", "seeds")}
+    asked = {name: getattr(options, name) for name in ("budget", "epochs", "seed", "seeds", "precision")}
     asked = {name: value for name, value in asked.items() if value is not None}
     if variants := tuple(name for each in options.variant for name in each.split(",") if name):
         asked["variants"] = variants

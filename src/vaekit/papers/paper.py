@@ -104,6 +104,7 @@ class Request:
         budget: ``quick`` or ``paper``.
         variants: which of the paper's variants; all of them by default.
         seeds: how many, from ``seed`` on; as many as belong to the budget by default.
+        precision: of the training, as in :class:`vaekit.training.Settings`; ``float32`` by default.
     """
 
     folder: Path
@@ -113,6 +114,7 @@ class Request:
     budget: str = "quick"
     variants: tuple[str, ...] = ()
     seeds: int | None = None
+    precision: str | None = None
 
 
 class Reproduction(NamedTuple):
@@ -156,8 +158,10 @@ class Paper:
         """
         if request.budget not in BUDGETS:
             raise unknown("budget", request.budget, BUDGETS)
-        if not self.variants and (request.variants or request.seeds is not None):
-            raise UserError(f"{self.name} is one piece and runs with one seed: leave --variant and --seeds out.")
+        if not self.variants and (request.variants or request.seeds is not None or request.precision is not None):
+            raise UserError(
+                f"{self.name} is one piece and runs with one seed: leave --variant, --seeds and --precision out."
+            )
         for name in request.variants:
             if name not in self.variants:
                 raise unknown(f"variant of {self.name}", name, self.variants)

@@ -69,8 +69,14 @@ def _wanted(experiment: Experiment, variant: Variant, request: Request) -> bool:
 
 
 def _asked(budget: Budget, request: Request) -> Budget:
-    """The budget with the epochs and the seeds that were asked for."""
-    return replace(budget, epochs=request.epochs or budget.epochs, seeds=request.seeds or budget.seeds)
+    """The budget with the epochs, the seeds and the precision that were asked for."""
+    precision = {"precision": request.precision} if request.precision else {}
+    return replace(
+        budget,
+        epochs=request.epochs or budget.epochs,
+        seeds=request.seeds or budget.seeds,
+        settings={**budget.settings, **precision},
+    )
 
 
 def _loader() -> Callable[[Variant], Dataset]:
@@ -100,6 +106,7 @@ def _one(
         "paper": experiment.name,
         "budget": request.budget,
         "epochs": budget.epochs,
+        "precision": request.precision,
         # Of another protocol it would be another figure.
         "protocols": {metric: measure.words for metric, measure in wanted.items()},
     }
@@ -225,4 +232,5 @@ def command(name: str, request: Request) -> str:
     words += [f"--epochs {request.epochs}"] if request.epochs else []
     words += [f"--seed {request.seed}"] if request.seed else []
     words += [f"--seeds {request.seeds}"] if request.seeds else []
+    words += [f"--precision {request.precision}"] if request.precision else []
     return " ".join(words)

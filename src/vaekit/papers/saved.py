@@ -11,19 +11,13 @@ from vaekit.papers.paper import BUDGETS, Paper, Request, Row
 from vaekit.training.files import read_json, write_json
 
 ASKED = "request.json"
+# What a request says beside its folder, and whether it is resumed.
+FIELDS = ("budget", "epochs", "seed", "seeds", "variants", "precision")
 
 
 def keep_request(paper: Paper, request: Request) -> None:
     """Write down what is asked for."""
-    kept = {
-        "paper": paper.name,
-        "budget": request.budget,
-        "epochs": request.epochs,
-        "seed": request.seed,
-        "seeds": request.seeds,
-        "variants": list(request.variants),
-    }
-    write_json(request.folder / ASKED, kept)
+    write_json(request.folder / ASKED, {"paper": paper.name, **{name: getattr(request, name) for name in FIELDS}})
 
 
 def resumed(paper: Paper, request: Request, given: Sequence[str]) -> Request:
@@ -45,7 +39,7 @@ def resumed(paper: Paper, request: Request, given: Sequence[str]) -> Request:
         raise UserError(f"{path} is damaged: it does not say which paper it is of.")
     if kept["paper"] != paper.name:
         raise UserError(f"{request.folder} is a reproduction of {kept['paper']}, not of {paper.name}.")
-    before = {name: kept[name] for name in ("budget", "epochs", "seed", "seeds", "variants") if name in kept}
+    before = {name: kept[name] for name in FIELDS if name in kept}
     before["variants"] = tuple(before.get("variants", ()))
     return replace(request, **{name: value for name, value in before.items() if name not in given})
 
