@@ -64,7 +64,8 @@ FLAGS = {
     },
     "report": {"--samples", "--limit", "--split", "--seed", "--device", "--parts"},
     "reproduce": {
-        *("--budget", "--variant", "--out", "--epochs", "--seed", "--seeds", "--save", "--resume", "--json"),
+        *("--budget", "--variant", "--out", "--epochs", "--seed", "--seeds", "--precision"),
+        *("--save", "--resume", "--json"),
     },
     "list": {"--json"},
 }

@@ -106,9 +106,10 @@ def _check_frozen(model: Any, batch: Batch, plain: Draw, name: str) -> None:
     assert_equal(frozen.log_px, plain.log_px, f"{name}: log p(x|z) with the parameters of q held still")
     for key, latent in frozen.latents.items():
         assert_equal(latent.value, plain.latents[key].value, f"{name}: {key} with the parameters of q held still")
-        expected = plain.latents[key].log_qz
+        held, expected = latent.log_qz, plain.latents[key].log_qz
+        assert held is not None
         assert expected is not None
-        assert_equal(latent.log_qz, expected, f"{name}: log q of {key} with its parameters held still")
+        assert_equal(held, expected, f"{name}: log q of {key} with its parameters held still")
 
 
 def _check_bounds(model: Any, batch: Batch, name: str) -> None:
