@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from torch import Tensor, nn
 
 from vaekit.config import part
@@ -11,10 +13,11 @@ from vaekit.networks.positive import checked_minimum, positive
 
 @part("posterior/rank-one", paper="Rezende et al. 2014, section 4.3")
 class RankOne(nn.Module):
-    """q(z|x) = N(μ, C) with C⁻¹ = D + u uᵀ; D = diag σ⁻² and u = v / σ with μ, σ and v from the network.
+    """q(z|x) = N(μ, C) with C⁻¹ = D + u uᵀ; D = diag σ⁻² and u = v / (σ √latent_dim), with μ, σ and v from the network.
 
-    Along one direction z is known better than the diagonal says. The head has 3 latent_dim outputs, and nothing costs
-    more than that.
+    Along one direction z is known better than the diagonal says: by the factor 1 + uᵀD⁻¹u = 1 + mean v², which for
+    an untrained network does not grow with latent_dim. The head has 3 latent_dim outputs, and nothing costs more than
+    that.
 
     Args:
         network: from ``x`` to features.
@@ -38,4 +41,4 @@ class RankOne(nn.Module):
     def forward(self, x: Tensor, condition: Tensor | None = None) -> RankOneNormal:
         loc, raw, direction = self.head(self.network(x, condition)).unbind(-2)
         precision = positive(raw, self.minimum_scale).reciprocal()
-        return RankOneNormal(loc, precision.square(), direction * precision)
+        return RankOneNormal(loc, precision.square(), direction * precision / math.sqrt(direction.shape[-1]))
