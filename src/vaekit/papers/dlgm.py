@@ -31,8 +31,8 @@ def _variant(name: str, system: str, published: float, expected: dict[str, str],
 # On the published schedule: within two nats of the published figures. The factor-analysis row is quoted of what is a
 # linear sigmoid model, for which 104 to 108 is foreseen. Quick is one level of noise, for which some 90 nats are
 # foreseen after 40 epochs, the first half of them with a growing weight of the KL: with 10 in place of 20 the rank-one
-# posterior, whose one direction then serves all rows, kept 14 units alive and was a nat behind. Two levels after 12
-# epochs were at 108.7 and, with rank one, 114.1, which tells nothing yet.
+# posterior kept 14 units alive, one direction served all rows, and a run was a nat behind. Two levels after 12 epochs
+# were at 108.7 and, with rank one, 114.1, which tells nothing yet.
 DLGM = Experiment(
     name="dlgm",
     title="deep latent Gaussian models: diagonal and rank-one posteriors, and no hidden layer at all",
