@@ -210,6 +210,7 @@ def test_a_stop_while_measuring(capsys: pytest.CaptureFixture[str]) -> None:
         (["tiny", "--variant", "z3"], "unknown variant of tiny 'z3'; known: z2, z4"),
         (["tiny", "--seeds", "0"], "--seeds must be a whole number from 1"),
         (["tf-tutorial", "--seeds", "2"], "leave --variant, --seeds and --precision out"),
+        (["tf-tutorial", "--precision", "bfloat16"], "leave --variant, --seeds and --precision out"),
         (["tf-tutorial", "--variant", "vae"], "leave --variant, --seeds and --precision out"),
     ],
 )

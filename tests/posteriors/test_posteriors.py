@@ -89,3 +89,12 @@ def test_chain_that_does_not_look_back_draws_each_sample_afresh() -> None:
         assert z["z2"].shape[:2] == z["z1"].shape[:2] == (3, 4)
         assert not torch.equal(z["z1"][0], z["z1"][1])
     check_posterior(independent, data_for("chain"))
+
+
+def test_an_untrained_rank_one_direction_is_no_more_certain_for_more_latents() -> None:
+    def gained(latent_dim: int) -> float:
+        torch.manual_seed(0)
+        q = vk.posteriors.RankOne(vk.networks.MLP(30), latent_dim)(torch.rand(50, 30))
+        return (q.direction.square() / q.precision_diag).sum(-1).mean().item()
+
+    assert gained(1000) < 3 * gained(10)
