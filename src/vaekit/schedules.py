@@ -26,6 +26,12 @@ class Step(NamedTuple):
     epoch: float = 0.0
     epochs: float = 1.0
 
+    def of(self, schedule: Schedule) -> float:
+        """The value of a schedule here. A step that is recorded has a tensor for it, which is filled anew every time
+        that the step is played (:mod:`vaekit.training.replay`).
+        """
+        return schedule(self)
+
 
 class Schedule(Protocol):
     """A number for each step."""
@@ -35,7 +41,7 @@ class Schedule(Protocol):
 
 def at(value: float | Schedule, step: Step) -> float:
     """The value of a number or schedule at a step."""
-    return value(step) if callable(value) else value
+    return step.of(value) if callable(value) else value
 
 
 def at_least(name: str, value: object, least: float) -> None:

@@ -21,7 +21,7 @@ from vaekit import training
 from vaekit.data import Dataset, Split
 from vaekit.data.batch import Batch
 from vaekit.data.kinds import Counts
-from vaekit.data.loader import Loader
+from vaekit.data.loader import Loader, Picked
 from vaekit.evaluation import bound, evaluate
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Objective, Value
@@ -52,10 +52,16 @@ class Watched:
         self.weights: list[dict[str, Tensor]] = []
         step = Training._step
 
-        def watched_step(training: Training, phase: Phase, players: Any, rows: Tensor, batch: Batch) -> None:
-            step(training, phase, players, rows, batch)
-            self.rows.append(rows.tolist())
-            self.x.append(batch.x)
+        def watched_step(training: Training, phase: Phase, players: Any, now: Step, picked: Picked) -> None:
+            seen: list[Batch] = []
+
+            def watched_make(rows: Tensor, places: Tensor) -> Batch:
+                seen.append(picked.make(rows, places))
+                return seen[-1]
+
+            step(training, phase, players, now, picked._replace(make=watched_make))
+            self.rows.append(picked.rows.tolist())
+            self.x.append(seen[0].x)
             self.rates += [optimizer.param_groups[0]["lr"] for optimizer in training.state.optimizers.values()]
             self.weights.append({name: w.detach().clone() for name, w in training.model.named_parameters()})
 

@@ -21,7 +21,7 @@ import vaekit as vk
 from vaekit import training
 from vaekit.cli import main
 from vaekit.data.batch import Batch
-from vaekit.data.loader import Loader
+from vaekit.data.loader import Loader, Picked
 from vaekit.errors import Interrupted, UserError
 from vaekit.objectives.objective import Objective, Value
 from vaekit.schedules import Step
@@ -170,8 +170,7 @@ def gradient_of_a_step(accumulate: int, batch_size: int, folder: Path) -> list[T
         gradients: list[Tensor] = []
         optimizer = loop.state.optimizers["model"]
         optimizer.step = lambda *_: gradients.extend(p.grad.clone() for p in parameters if p.grad is not None)  # type: ignore[method-assign,assignment]
-        rows, batch = next(loop.batches.epoch(0, 0, 0, loop.shares.take))
-        loop._step(phase, players, rows, batch)
+        loop._step(phase, players, Step(), next(loop.batches.epoch(0, 0)))
         return gradients
 
 
@@ -239,7 +238,7 @@ def test_shares_cover_a_batch_once_and_unevenly() -> None:
     seen = []
     for rank in range(2):
         shares = Shares(World(rank, 2), 4)
-        mine, batch = shares.take(rows, rows, lambda rows, places: Batch(rows[:, None].float()))
+        mine, batch = shares.take(Picked(rows, rows, lambda rows, places: Batch(rows[:, None].float())))
         parts = shares.of(mine, batch, 7)
         seen += [(part.rows.tolist(), round(float(part.weight or 0) * 7)) for part in parts]
         assert all(part.batch.x[:, 0].tolist() == part.rows.tolist() for part in parts)
@@ -250,7 +249,7 @@ def test_a_batch_smaller_than_its_shares() -> None:
     """A share without rows looks at the last one and counts for nothing."""
     shares = Shares(World(), 3)
     rows = torch.tensor([8, 9])
-    parts = shares.of(*shares.take(rows, rows, lambda rows, places: Batch(rows[:, None].float())), 2)
+    parts = shares.of(*shares.take(Picked(rows, rows, lambda rows, places: Batch(rows[:, None].float()))), 2)
     assert [part.rows.tolist() for part in parts] == [[8], [9], [9]]
     assert [float(part.weight or 0) for part in parts] == [0.5, 0.5, 0]
 

@@ -35,13 +35,23 @@ class Window(NamedTuple):
     places: Tensor
 
 
-# Of a batch's row numbers and their places, and of what makes a batch of some of them: which rows, and what they hold.
-Take = Callable[[Tensor, Tensor, Callable[[Tensor, Tensor], Batch]], tuple[Tensor, Batch]]
+class Picked(NamedTuple):
+    """Rows that are next; what they hold is looked up when it is wanted, because that may draw random numbers.
 
+    Attributes:
+        rows: their numbers ``(batch,)``.
+        places: where in the table that is on the device each of them is, ``(batch,)``.
+        make: the batch of some numbers and places.
+    """
 
-def whole(rows: Tensor, places: Tensor, make: Callable[[Tensor, Tensor], Batch]) -> tuple[Tensor, Batch]:
-    """All rows of a batch."""
-    return rows, make(rows, places)
+    rows: Tensor
+    places: Tensor
+    make: Callable[[Tensor, Tensor], Batch]
+
+    @property
+    def batch(self) -> Batch:
+        """What all of them hold."""
+        return self.make(self.rows, self.places)
 
 
 class Loader:
@@ -93,20 +103,19 @@ class Loader:
         for places in shuffled(self.num_rows, self._window, seed, epoch):
             yield places if self.split.order is None else torch.from_numpy(self.split.order[places.numpy()])
 
-    def epoch(self, seed: int, epoch: int, start: int = 0, take: Take = whole) -> Generator[tuple[Tensor, Batch]]:
-        """The batches of an epoch, each with its row numbers ``(batch,)``, in the order of :meth:`order`.
+    def epoch(self, seed: int, epoch: int, start: int = 0) -> Generator[Picked]:
+        """The batches of an epoch, in the order of :meth:`order`.
 
         Of a file the next window is read in a thread, which ends with the generator: close it if you stop early.
 
         Args:
             seed, epoch: what the order depends on.
             start: how many batches are left out at the beginning, because they were seen before a stop.
-            take: which of the rows of a batch are wanted; it makes the batch, because that may draw random numbers.
 
         Raises:
             UserError: if the file has changed or cannot be read.
         """
-        return self._batches(in_batches(self._order(seed, epoch), self.batch_size, start), take)
+        return self._batches(in_batches(self._order(seed, epoch), self.batch_size, start))
 
     def rows(self, indices: Tensor) -> Batch:
         """The rows of the given numbers ``(batch,)``, in that order."""
@@ -130,19 +139,17 @@ class Loader:
     def between(self, start: int, stop: int) -> Iterator[Batch]:
         """The rows from ``start`` to before ``stop`` once, in order."""
         rows = (start + places for places in in_order(stop - start, self._window))
-        for _, batch in self._batches(in_batches(rows, self.batch_size)):
-            yield batch
+        for picked in self._batches(in_batches(rows, self.batch_size)):
+            yield picked.batch
 
-    def size(self, number: int) -> int:
-        """Rows in the batch of that number of an epoch, from 0."""
-        return min(self.batch_size, self.num_rows - number * self.batch_size)
-
-    def _batches(self, order: Iterable[Tensor], take: Take = whole) -> Generator[tuple[Tensor, Batch]]:
+    def _batches(self, order: Iterable[Tensor]) -> Generator[Picked]:
         """Batches of windows that end where a batch ends."""
         for rows, table, places in ahead(self._load, order) if self.mapped else map(self._load, order):
+            make = partial(self._batch, table)
             for start in range(0, len(rows), self.batch_size):
                 some = slice(start, start + self.batch_size)
-                yield take(rows[some], places[some], partial(self._batch, table))
+                here = rows[some]
+                yield Picked(here, here if places is rows else places[some], make)
 
     def _load(self, rows: Tensor) -> Window:
         """A window; runs in the thread that reads ahead, so that it draws no random numbers."""

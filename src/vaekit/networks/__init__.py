@@ -24,6 +24,7 @@ from vaekit.networks.linear import Affine
 from vaekit.networks.mlp import MLP
 from vaekit.networks.network import Network
 from vaekit.networks.only import OnlyCondition, OnlyLatent
+from vaekit.networks.residual import ResidualMLP
 from vaekit.networks.tutorial import TutorialDecoder, TutorialEncoder
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "Network",
     "OnlyCondition",
     "OnlyLatent",
+    "ResidualMLP",
     "TutorialDecoder",
     "TutorialEncoder",
 ]

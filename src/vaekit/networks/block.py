@@ -34,7 +34,9 @@ class Block(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Tensor:
         pairs = zip(self.first, inputs, strict=True)
-        h = torch.stack(torch.broadcast_tensors(*(self._layer(layer, x) for layer, x in pairs))).sum(0)
+        h, *others = (self._layer(layer, x) for layer, x in pairs)
+        for other in others:
+            h = h + other
         for layer in (*self.between, self.last):
             h = self._layer(layer, h)
         return h

@@ -41,10 +41,12 @@ class MovingAverageCodebook(nn.Module):
     def follow(self, vectors: Tensor, indices: Tensor) -> Tensor:
         """Move the codes towards ``vectors`` ``(batch, places, code_dim)`` (in training) and return no loss."""
         if self.training:
-            flat = vectors.reshape(-1, self.code_dim)
+            flat = vectors.reshape(-1, self.code_dim).to(self.total.dtype)
             usage = one_hot(indices.reshape(-1), self.num_codes).to(flat.dtype)
+            with torch.autocast(flat.device.type, enabled=False):
+                sums = usage.T @ flat
             self.count.lerp_(usage.sum(0), 1 - self.decay)
-            self.total.lerp_(usage.T @ flat, 1 - self.decay)
+            self.total.lerp_(sums, 1 - self.decay)
             idle = self.count < self.restart_below
             chosen = flat[torch.randint(len(flat), (self.num_codes,), device=flat.device)]
             self.count.copy_(torch.where(idle, torch.ones_like(self.count), self.count))

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-
 from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.objectives.objective import Objective, Value
@@ -37,8 +35,7 @@ class ELBO(Objective):
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
         terms = draw.terms
-        value = torch.sub(terms["log_px"], terms["kl"], alpha=at(self.beta, step))  # type: ignore[call-overload]
-        return Value(value - draw.penalty, terms)
+        return Value(terms["log_px"] - at(self.beta, step) * terms["kl"] - draw.penalty, terms)
 
     def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
         return figures["log_px"] - at(self.beta, last) * figures.get("kl", 0.0)

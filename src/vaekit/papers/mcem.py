@@ -79,7 +79,8 @@ class MCEM:
     def one_epoch(self) -> None:
         """Every batch once."""
         accepted = []
-        for rows, batch in self.loader.epoch(self.job.seed, self.epoch):
+        for picked in self.loader.epoch(self.job.seed, self.epoch):
+            rows, batch = picked.rows, picked.batch
             at = partial(density_at, parts_of=lambda z, x=batch.x: (self.log_joint(z, x),), weights=(1.0,))
             z = self.chains[rows].unsqueeze(0)
             step = self.step.to(self.device).expand(len(rows))

@@ -119,8 +119,8 @@ def _encodings(model: Any, rows: Split, data: Dataset, seed: int) -> Tensor:
     """A draw of the first latent from q for each of up to ``MOST_ROWS`` rows in random order, ``(rows, latent)``."""
     column = Column()
     with evaluating(model, seed), closing(Loader(rows, data.kind, "cpu", BATCH).epoch(seed, 0)) as batches:
-        for _, batch in itertools.islice(batches, MOST_ROWS // BATCH):
-            first, *_ = model.draw(batch._replace(label=None)).latents.values()
+        for picked in itertools.islice(batches, MOST_ROWS // BATCH):
+            first, *_ = model.draw(picked.batch._replace(label=None)).latents.values()
             column.add(first.value[0])
     return column.value
 

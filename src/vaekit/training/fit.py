@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
@@ -17,9 +17,8 @@ from torch import Tensor, nn
 
 from vaekit import __version__
 from vaekit.config import to_document
-from vaekit.data.batch import Batch
 from vaekit.data.dataset import Dataset
-from vaekit.data.loader import Loader
+from vaekit.data.loader import Loader, Picked
 from vaekit.errors import Interrupted, TrainingFailed, UserError
 from vaekit.evaluation.doctor import Attending
 from vaekit.evaluation.fitness import check_likelihood_fits
@@ -39,8 +38,10 @@ from vaekit.training.folder import (
     take_place,
 )
 from vaekit.training.interrupt import listening
+from vaekit.training.optimizers import SKIPPING
 from vaekit.training.progress import Bar, say
 from vaekit.training.record import line_of, record_of
+from vaekit.training.replay import Replay
 from vaekit.training.run import FORMAT, Run, read_metrics, rewrite_metrics
 from vaekit.training.settings import OPTIMIZERS, Phase, Settings
 from vaekit.training.shares import OBJECTIVE, Share, Shares
@@ -164,6 +165,7 @@ class Training:
         self.moving: list[nn.Module] = []
         self.resting: list[nn.Module] = []
         self.buffers = places_of_buffers(self.model)
+        self.replay: Replay | None = None
         self.stop_asked, self.saved_at = False, 0.0
         self.agreed: list[bool] = []
         for phase in self.phases:
@@ -190,7 +192,7 @@ class Training:
         saved = self.state.read_counters(self.state_path) if self.state_path.exists() else None
         if saved is None:
             with closing(self.batches.epoch(self.settings.seed, 0)) as batches:
-                _, first = next(batches)
+                first = next(batches).batch
             check_likelihood_fits(self.model, first, fitting=self.batches.kind.default_likelihood)
             self._begin_parts()
             self.shares.streams.begin()
@@ -245,7 +247,30 @@ class Training:
             name: make(player.parameters, lr=0.0, weight_decay=self.settings.weight_decay, **player.options)
             for name, player in players.items()
         }
+        self.replay = self._replay(phase, players) if self._may_replay else None
         return players
+
+    @property
+    def _may_replay(self) -> bool:
+        """Whether steps can be recorded: on a GPU that has all rows, with all of a batch at once."""
+        return (
+            self.batches.device.type == "cuda"
+            and not self.batches.mapped
+            and self.shares.count == 1
+            and self.settings.optimizer in SKIPPING
+        )
+
+    def _replay(self, phase: Phase, players: dict[str, Player]) -> Replay:
+        return Replay(
+            self.model,
+            players,
+            self.state,
+            self._share,
+            phase.learning_rate,
+            self.settings.clip_norm,
+            self.buffers,
+            self.settings.batch_size,
+        )
 
     def _begin_parts(self) -> None:
         """Let parts that start from data (pseudo-inputs, say) see as many training rows as they want."""
@@ -276,20 +301,22 @@ class Training:
             module.eval()
         self.saved_at = started
         order = self.settings.seed, counters.epochs_total, counters.batch
-        with closing(self.batches.epoch(*order, self.shares.take)) as batches:
-            for rows, batch in batches:
-                self._step(phase, players, rows, batch)
+        with closing(self.batches.epoch(*order)) as batches:
+            for picked in batches:
+                self._take_step(phase, players, picked)
                 counters.batch += 1
                 counters.step += 1
                 bar.advance()
                 stop, save = self.agreed if self.world.size > 1 else self._wishes()
                 if stop or save:
+                    self._hear()
                     now = time.monotonic()
                     counters.seconds, started, self.saved_at = counters.seconds + now - started, now, now
                     with self._saving():
                         self.state.save(self.state_path)
                 if stop:
                     raise Interrupted(f"stopped in epoch {counters.epochs_total + 1}; the state is saved.", self.folder)
+        self._hear()
         counters.epoch, counters.epochs_total, counters.batch = counters.epoch + 1, counters.epochs_total + 1, 0
         with self._saving():
             self._report(phase, started)
@@ -314,12 +341,38 @@ class Training:
             kept = "the last state saved is kept" if self.saved else "nothing was saved yet"
             raise UserError(error.message, f"{kept}: make room or make it writable, then {hint}.") from error
 
-    def _step(self, phase: Phase, players: dict[str, Player], rows: Tensor, batch: Batch) -> None:
-        """Each player in turn: value of each example, mean, gradient, step."""
+    def _take_step(self, phase: Phase, players: dict[str, Player], picked: Picked) -> None:
         counters = self.state.counters
         step = Step(counters.step, counters.epoch + counters.batch / len(self.batches), phase.epochs)
-        cause, size = "", self.batches.size(counters.batch)
-        shares = self.shares.of(rows, batch, size)
+        if self.replay is not None and self.replay.plays(picked):
+            self.replay.play(picked, step)
+            if self.replay.full:
+                self._hear()
+        else:
+            self._hear()
+            self._step(phase, players, step, picked)
+
+    def _hear(self) -> None:
+        """Take note of what the steps said that were played since the last time."""
+        counters = self.state.counters
+        for said in self.replay.read() if self.replay is not None else ():
+            for name, told in said.figures.items():
+                if told is not None:
+                    self._log(
+                        name, told.keys(), torch.tensor([*told.values()], dtype=torch.float64), len(said.picked.rows)
+                    )
+            if None in said.figures.values():
+                assert self.replay is not None
+                self._skip(self.replay.cause(said), said.step)
+            else:
+                counters.skipped_in_a_row = 0
+                counters.averaged += self.state.average is not None
+
+    def _step(self, phase: Phase, players: dict[str, Player], step: Step, picked: Picked) -> None:
+        """Each player in turn: value of each example, mean, gradient, step."""
+        counters = self.state.counters
+        cause, size = "", len(picked.rows)
+        shares = self.shares.of(*self.shares.take(picked), size)
         for name, player in players.items():
             # What moves in a forward pass (a code book) must be put back if the step is not taken.
             before = copies(self.buffers)
@@ -332,7 +385,7 @@ class Training:
                     nn.utils.clip_grads_with_norm_(player.parameters, self.settings.clip_norm, norm)
                 optimizer.param_groups[0]["lr"] = at(phase.learning_rate, step) * player.learning_rate
                 optimizer.step()
-                self._log(name, figures, size)
+                self._log(name, figures.keys(), torch.stack([*figures.values()]), size)
             else:
                 put_back(before)
                 cause = cause or self.shares.cause(
@@ -344,7 +397,7 @@ class Training:
             for parameter in player.parameters:
                 parameter.grad = None
         if cause:
-            self._skip(cause)
+            self._skip(cause, counters.step)
         else:
             counters.skipped_in_a_row = 0
             self.state.follow_average()
@@ -359,21 +412,21 @@ class Training:
             torch.dot(value.objective, down).backward(inputs=player.parameters)
         return value
 
-    def _log(self, player: str, figures: dict[str, Tensor], rows: int) -> None:
+    def _log(self, player: str, figures: Iterable[str], means: Tensor, rows: int) -> None:
         names = (f"{player}_objective" if name == OBJECTIVE else name for name in figures)
-        self.state.add(tuple(names), torch.stack([*figures.values()]), rows)
+        self.state.add(tuple(names), means, rows)
 
     def _say(self, line: str) -> None:
         if not self.quiet:
             say(line)
 
-    def _skip(self, cause: str) -> None:
+    def _skip(self, cause: str, step: int) -> None:
         counters = self.state.counters
-        counters.cause = counters.cause or f"step {counters.step + 1}: {cause}"
+        counters.cause = counters.cause or f"step {step + 1}: {cause}"
         counters.skipped += 1
         counters.skipped_in_a_row += 1
         if counters.skipped == 1 or counters.skipped_in_a_row == MOST_SKIPPED_IN_A_ROW:
-            self._say(f"warning: step {counters.step + 1} was skipped: {cause}.")
+            self._say(f"warning: step {step + 1} was skipped: {cause}.")
         if counters.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
             raise TrainingFailed(
                 f"{counters.skipped_in_a_row} steps in a row were not finite: {cause}. "

@@ -12,8 +12,10 @@ from types import MethodType
 from typing import Any, cast
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
+FEW, PIECE = 1 << 22, 1 << 13  # numbers
 MARKED = (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict)
 
 
@@ -49,28 +51,27 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
     """torch's Adam, whose step goes straight to its kernel once the running means exist.
 
     The preparations of torch (groups by device and type, checks for graphs) cost as much as a third of the kernel.
+    ``step(bad)`` does nothing where ``bad``, a number on the device, is 1, without a look at it from outside.
     """
     optimizer = _adam(parameters, **options)
     (group,) = optimizer.param_groups
-    plain, kernels = optimizer.step, cast(Any, torch)
+    begin, kernels = cast(Any, optimizer)._init_group, cast(Any, torch)
 
     @torch.no_grad()
-    def step() -> None:
+    def step(bad: Tensor | None = None) -> None:
         moving = [parameter for parameter in group["params"] if parameter.grad is not None]
         states = [optimizer.state[parameter] for parameter in moving]
         if not all(states):
-            plain()
-            return
+            begin(group, [], [], [], [], [], [])
         steps = [state["step"] for state in states]
-        kernels._foreach_add_(steps, 1)
+        kernels._foreach_add_(steps, 1 if bad is None else [1 - bad] * len(steps))
         beta1, beta2 = group["betas"]
+        columns = [[p, p.grad, each["exp_avg"], each["exp_avg_sq"]] for p, each in zip(moving, states, strict=True)]
+        rows = _pieces(columns, steps) if bad is not None else [*zip(*columns, strict=True), steps]
         kernels._fused_adam_(
-            moving,
-            [parameter.grad for parameter in moving],
-            [state["exp_avg"] for state in states],
-            [state["exp_avg_sq"] for state in states],
+            *rows[:4],
             [],
-            steps,
+            rows[4],
             lr=group["lr"],
             beta1=beta1,
             beta2=beta2,
@@ -78,10 +79,28 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
             eps=group["eps"],
             amsgrad=False,
             maximize=False,
+            found_inf=bad,
         )
 
     optimizer.step = step
     return optimizer
+
+
+def _pieces(columns: list[list[Tensor]], steps: list[Tensor]) -> list[list[Tensor]]:
+    """Parameters, gradients, running means and steps, cut into pieces if they are few.
+
+    On a GPU torch gives 65,536 numbers to a group of threads: the parameters of a small model would keep a tenth of
+    the groups busy.
+    """
+    if sum(column[0].numel() for column in columns) > FEW:
+        return [*map(list, zip(*columns, strict=True)), steps]
+    cut: list[list[Tensor]] = [[], [], [], [], []]
+    for column, step in zip(columns, steps, strict=True):
+        whole = all(each.is_contiguous() for each in column)
+        pieces = [each.view(-1).split(PIECE) if whole else (each,) for each in column]
+        for piece, kept in zip((*pieces, (step,) * len(pieces[0])), cut, strict=True):
+            kept += piece
+    return cut
 
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {
@@ -91,3 +110,4 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "rmsprop": uncompiled(torch.optim.RMSprop),
     "sgd": uncompiled(torch.optim.SGD),
 }
+SKIPPING = {"adam"}  # whose step takes ``bad``

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.data.batch import Batch
-from vaekit.data.loader import Loader
+from vaekit.data.loader import Loader, Picked
 from vaekit.errors import UserError
 from vaekit.objectives.objective import Value
 from vaekit.training.exchange import Exchange
@@ -56,7 +56,7 @@ def _figures(value: Value) -> dict[str, Tensor]:
     return {OBJECTIVE: value.objective, **value.terms}
 
 
-def _means(value: Value) -> dict[str, Tensor]:
+def means(value: Value) -> dict[str, Tensor]:
     """The mean of each figure over its examples; all at once where all are ``(batch,)``."""
     figures = {name: each.detach() for name, each in _figures(value).items()}
     if len({each.shape for each in figures.values()}) > 1:
@@ -94,10 +94,11 @@ class Shares:
         own = self.streams.own
         return sizes[self.world.rank * own : (self.world.rank + 1) * own]
 
-    def take(self, rows: Tensor, places: Tensor, make: Callable[[Tensor, Tensor], Batch]) -> tuple[Tensor, Batch]:
-        """The rows of this process and what they hold; see :meth:`vaekit.data.loader.Loader.epoch`."""
+    def take(self, picked: Picked) -> tuple[Tensor, Batch]:
+        """The rows of this process and what they hold."""
+        rows, places, make = picked
         if self.count == 1:
-            return rows, make(rows, places)
+            return rows, picked.batch
         parts = self._own(self._cuts(len(rows)))
         # A share without rows looks at the last one, with no weight: every share draws, and knows all figures.
         pieces = [part if part.start < part.stop else slice(len(rows) - 1, len(rows)) for part in parts]
@@ -155,7 +156,7 @@ class Shares:
         """
         if self.count == 1:
             value = one(shares[0])
-            return Computed(_means(value), [value], list(wishes))
+            return Computed(means(value), [value], list(wishes))
         before = [each for each in before if each[2].is_floating_point()]
         values: list[Value] = []
         moves = [torch.zeros_like(value) for _, _, value in before]

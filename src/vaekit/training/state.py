@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -47,6 +48,14 @@ class Counters:
     cause: str = ""
 
 
+Number = TypeVar("Number", float, Tensor)
+
+
+def memory(steps: Number) -> Number:
+    """What an average keeps in this step at most: little at first, so that the weights from before are forgotten."""
+    return (1 + steps) / (10 + steps)
+
+
 class State:
     """Model, objective, optimisers, averages, random numbers and counters of a training run.
 
@@ -73,16 +82,19 @@ class State:
         """The model that is evaluated and kept: the average of the weights if there is one."""
         return self.model if self.average is None else self.average
 
-    @torch.no_grad()
     def follow_average(self) -> None:
-        """Move the average a step towards the model."""
+        """Move the average a step towards the model, if there is one."""
         if self.average is None:
             return
-        steps = self.counters.averaged = self.counters.averaged + 1
-        # A short memory at first, so that the weights from before training are soon forgotten.
-        decay = min(self.ema_decay, (1 + steps) / (10 + steps))
+        self.counters.averaged += 1
+        self.move_average(1 - min(self.ema_decay, memory(self.counters.averaged)))
+
+    @torch.no_grad()
+    def move_average(self, weight: float | Tensor) -> None:
+        """Move the average by this part of the way to the model."""
+        assert self.average is not None
         for kept, new in zip(self.average.parameters(), self.model.parameters(), strict=True):
-            kept.lerp_(new, 1 - decay)
+            kept.lerp_(new, weight)
         for kept, new in zip(self.average.buffers(), self.model.buffers(), strict=True):
             kept.copy_(new)
 
@@ -112,12 +124,11 @@ class State:
         return keep
 
     def add(self, names: tuple[str, ...], means: Tensor, rows: int) -> None:
-        """Add means over rows ``(names,)`` to an epoch's running sums, on the device, without waiting for it."""
+        """Add means over rows ``(names,)`` to an epoch's running sums."""
         key = "/".join(names)
         if key not in self.sums:
-            kind = torch.float32 if means.device.type == "mps" else torch.float64
-            self.sums[key], self.rows[key] = means.new_zeros(len(names), dtype=kind), 0
-        self.sums[key].add_(means.detach(), alpha=rows)
+            self.sums[key], self.rows[key] = torch.zeros(len(names), dtype=torch.float64), 0
+        self.sums[key].add_(means.detach().to("cpu"), alpha=rows)
         self.rows[key] += rows
 
     def means(self) -> dict[str, float]:
@@ -199,7 +210,7 @@ class State:
             load_module_tensors(network, groups.get(f"objective/{index}", {}), where)
         device = next(self.model.parameters()).device
         self.best = {name: tensor.to(device) for name, tensor in groups.get("best", {}).items()}
-        self.sums = {name: tensor.to(device) for name, tensor in groups.get("sums", {}).items()}
+        self.sums = dict(groups.get("sums", {}))
         if self.sums.keys() != groups.get("rows", {}).keys():
             raise ValueError("it was written inside an epoch by an older version, which can finish it")
         self.rows = {name: int(rows) for name, rows in groups.get("rows", {}).items()}

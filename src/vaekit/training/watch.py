@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,9 +19,16 @@ def is_bad(tensor: Tensor) -> bool:
     return not bool(torch.isfinite(tensor).all())
 
 
+@contextmanager
+def same_noise_after(device: torch.device) -> Iterator[None]:
+    """Random numbers that are drawn inside are drawn again after it."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        yield
+
+
 @torch.no_grad()
 def name_the_cause(model: Any, batch: Batch, value: Value, rows: Tensor, player: str) -> str:
-    """One sentence: which term, which latent, which row.
+    """One sentence: which term, which latent, which row. The draws of training are as if nobody had asked.
 
     Args:
         model: the model, as it was at the bad step.
@@ -34,7 +42,9 @@ def name_the_cause(model: Any, batch: Batch, value: Value, rows: Tensor, player:
     terms = [name for name, term in value.terms.items() if is_bad(term)]
     where = _rows(value.objective.unsqueeze(-1), rows)
     latents = []
-    for name, latent in model.draw(batch).latents.items():
+    with same_noise_after(batch.x.device):
+        drawn = model.draw(batch).latents
+    for name, latent in drawn.items():
         for field in ("value", "log_pz", "log_qz", "kl", "kl_dims"):
             tensor = getattr(latent, field)
             if tensor is not None and is_bad(tensor):
