@@ -10,6 +10,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from torch import Tensor
+
 from vaekit.config import part
 
 
@@ -42,6 +44,11 @@ class Schedule(Protocol):
 def at(value: float | Schedule, step: Step) -> float:
     """The value of a number or schedule at a step."""
     return step.of(value) if callable(value) else value
+
+
+def weighted(weight: float | Tensor, value: Tensor) -> Tensor:
+    """weight · value, without a multiplication by one."""
+    return value if isinstance(weight, int | float) and weight == 1 else weight * value
 
 
 def at_least(name: str, value: object, least: float) -> None:

@@ -55,7 +55,8 @@ class Binary:
 
     def prepare(self, raw: Tensor) -> Tensor:
         """Stored values as 0 and 1, or as probabilities if grey levels are not binarised."""
-        probability = raw.to(torch.get_default_dtype()) / (self.levels - 1)
+        probability = raw.to(torch.get_default_dtype())
+        probability = probability / (self.levels - 1) if self.levels > 2 else probability
         return torch.bernoulli(probability) if self.binarization == "dynamic" else probability
 
     def restore(self, x: Tensor) -> Tensor:

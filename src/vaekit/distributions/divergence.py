@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal, kl_divergence
 
 from vaekit.distributions.normal_divergence import NormalDivergence
+from vaekit.distributions.unit_normal import UnitNormal, UnitNormalDivergence
 
 
 def divergence(q: Distribution, p: Distribution) -> tuple[Tensor, Tensor | None] | None:
@@ -29,6 +30,8 @@ def divergence(q: Distribution, p: Distribution) -> tuple[Tensor, Tensor | None]
 
 
 def _of_factors(q: Distribution, p: Distribution) -> Tensor:
-    if type(q) is type(p) is Normal:
+    if type(q) is Normal and type(p) is UnitNormal:
+        return UnitNormalDivergence.apply(q.loc, q.scale)  # type: ignore[return-value]
+    if isinstance(q, Normal) and isinstance(p, Normal):
         return NormalDivergence.apply(q.loc, q.scale, p.loc, p.scale)  # type: ignore[return-value]
     return kl_divergence(q, p)

@@ -111,6 +111,10 @@ class Draw(NamedTuple):
         """All latents side by side, ``(samples, [branches,] batch, units)``."""
         return beside({name: latent.value for name, latent in self.latents.items()})
 
+    def penalized(self, value: Tensor) -> Tensor:
+        """A bound less what training subtracts from it beside the KL, ``(batch,)``."""
+        return value - self.penalty if isinstance(self.penalty, Tensor) or self.penalty else value
+
     @property
     def has_density(self) -> bool:
         """Whether log q(z|x) exists, without which there is no bound on log p(x)."""

@@ -50,7 +50,7 @@ class Adversarial(nn.Module, Matching):
         draw = model.draw(batch)
         log_px = draw.expect(draw.log_px).mean(0)
         fooled = draw.expect(logsigmoid(self.logit(draw.z))).mean(0)
-        return Value(log_px + self.weight * fooled - draw.penalty, {"log_px": log_px, "log_fooled": fooled})
+        return Value(draw.penalized(log_px + self.weight * fooled), {"log_px": log_px, "log_fooled": fooled})
 
     def discriminate(self, model: Any, batch: Batch, step: Step) -> Value:
         """The critic's own value: log D(z′) + log(1 − D(z))."""

@@ -42,7 +42,7 @@ class WAE(Matching):
         draw = model.draw(batch)
         log_px = draw.expect(draw.log_px).mean(0)
         mmd = _mmd(draw, _vectors(from_prior(model, batch)), self.kernel)
-        return Value(log_px - self.weight * mmd - draw.penalty, {"log_px": log_px, "mmd": mmd})
+        return Value(draw.penalized(log_px - self.weight * mmd), {"log_px": log_px, "mmd": mmd})
 
 
 @part("objective/info-vae", paper="Zhao et al. 2019; Gretton et al. 2012, lemma 6")
@@ -74,7 +74,7 @@ class InfoVAE(Matching):
         terms = draw.terms
         mmd = _mmd(draw, _vectors(from_prior(model, batch)), self.kernel)
         value = terms["log_px"] - (1 - self.alpha) * terms["kl"] - (self.alpha + self.strength - 1) * mmd
-        return Value(value - draw.penalty, {**terms, "mmd": mmd})
+        return Value(draw.penalized(value), {**terms, "mmd": mmd})
 
 
 @part("objective/sliced-wasserstein", paper="Kolouri et al. 2018")
@@ -103,7 +103,7 @@ class SlicedWasserstein(Matching):
             )
         log_px = draw.log_px.mean(0)
         distance = sliced_wasserstein(draw.z[0].flatten(1), _vectors(from_prior(model, batch)), self.directions)
-        return Value(log_px - self.weight * distance - draw.penalty, {"log_px": log_px, "distance": distance})
+        return Value(draw.penalized(log_px - self.weight * distance), {"log_px": log_px, "distance": distance})
 
 
 def _vectors(latents: dict[str, Tensor]) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any
 from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.objectives.objective import Objective, Value
-from vaekit.schedules import Schedule, Step, at, at_least
+from vaekit.schedules import Schedule, Step, at, at_least, weighted
 
 
 @part("objective/elbo", paper="Kingma & Welling 2013; β: Higgins et al. 2017")
@@ -35,7 +35,7 @@ class ELBO(Objective):
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
         terms = draw.terms
-        return Value(terms["log_px"] - at(self.beta, step) * terms["kl"] - draw.penalty, terms)
+        return Value(draw.penalized(terms["log_px"] - weighted(at(self.beta, step), terms["kl"])), terms)
 
     def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
         return figures["log_px"] - at(self.beta, last) * figures.get("kl", 0.0)

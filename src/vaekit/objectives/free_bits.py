@@ -44,7 +44,7 @@ class FreeBits(Objective):
         draw = model.draw(batch, self.samples)
         terms = draw.terms
         floored = torch.stack([self._floored(draw, latent) for latent in draw.latents.values()]).sum(0)
-        return Value(terms["log_px"] - floored - draw.penalty, {**terms, "kl_floored": floored})
+        return Value(draw.penalized(terms["log_px"] - floored), {**terms, "kl_floored": floored})
 
     def _floored(self, draw: Draw, latent: Latent) -> Tensor:
         """Σ_j max(λ, E_batch KL_j), ``(batch,)``: rows differ, their mean is the term of the formula."""

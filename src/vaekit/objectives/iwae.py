@@ -31,4 +31,4 @@ class IWAE(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
-        return Value(draw.importance_weighted - draw.penalty, draw.terms)
+        return Value(draw.penalized(draw.importance_weighted), draw.terms)

@@ -35,7 +35,7 @@ class MIWAE(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.groups * self.samples)
-        return Value(grouped(draw.log_w, self.groups) - draw.penalty, draw.terms)
+        return Value(draw.penalized(grouped(draw.log_w, self.groups)), draw.terms)
 
 
 @part("objective/ciwae", paper="Rainforth et al. 2018")
@@ -62,7 +62,7 @@ class CIWAE(Objective):
         draw = model.draw(batch, self.samples)
         beta = at(self.beta, step)
         bound = beta * draw.elbo.mean(0) + (1 - beta) * draw.importance_weighted
-        return Value(bound - draw.penalty, draw.terms)
+        return Value(draw.penalized(bound), draw.terms)
 
 
 @part("objective/piwae", paper="Rainforth et al. 2018")
@@ -93,12 +93,12 @@ class PIWAE(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.groups * self.samples)
-        return Value(draw.importance_weighted - draw.penalty, draw.terms)
+        return Value(draw.penalized(draw.importance_weighted), draw.terms)
 
     def infer(self, model: Any, batch: Batch, step: Step) -> Value:
         """The value of the inference: that of MIWAE."""
         draw = model.draw(batch, self.groups * self.samples)
-        return Value(grouped(draw.log_w, self.groups) - draw.penalty, {})
+        return Value(draw.penalized(grouped(draw.log_w, self.groups)), {})
 
 
 def grouped(log_w: Tensor, groups: int) -> Tensor:

@@ -17,7 +17,7 @@ from torch import Tensor
 from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.objectives.objective import Objective, Value
-from vaekit.schedules import Schedule, Step, at, at_least
+from vaekit.schedules import Schedule, Step, at, at_least, weighted
 
 
 @part("objective/elbo-stl", paper="Roeder et al. 2017")
@@ -43,7 +43,7 @@ class StickingTheLanding(Objective):
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples, frozen_q=True)
         terms = draw.terms
-        return Value(terms["log_px"] - at(self.beta, step) * terms["kl"] - draw.penalty, terms)
+        return Value(draw.penalized(terms["log_px"] - weighted(at(self.beta, step), terms["kl"])), terms)
 
     def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
         return figures["log_px"] - at(self.beta, last) * figures.get("kl", 0.0)
@@ -70,7 +70,7 @@ class StickingTheLandingIWAE(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples, frozen_q=True)
-        return Value(draw.importance_weighted - draw.penalty, draw.terms)
+        return Value(draw.penalized(draw.importance_weighted), draw.terms)
 
 
 @part("objective/iwae-dreg", paper="Tucker et al. 2019; Bauer & Mnih 2021")
@@ -101,7 +101,7 @@ class DReG(Objective):
             # What comes here is weighted by v once already, by the derivative of the logarithm.
             if latent.value.requires_grad:
                 latent.value.register_hook(lambda gradient: _each(weight, gradient) * gradient)
-        return Value(draw.importance_weighted - draw.penalty, draw.terms)
+        return Value(draw.penalized(draw.importance_weighted), draw.terms)
 
 
 def _each(weight: Tensor, like: Tensor) -> Tensor:

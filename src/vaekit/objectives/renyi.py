@@ -45,7 +45,7 @@ class Renyi(Objective):
             power = 1 - self.alpha
             mean = torch.logsumexp(draw.log_expect(power * log_w), dim=0) - math.log(self.samples)
             bound = mean / power
-        return Value(bound - draw.penalty, draw.terms)
+        return Value(draw.penalized(bound), draw.terms)
 
 
 @part("objective/vr-max", paper="Li & Turner 2016")
@@ -67,4 +67,4 @@ class VRMax(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
-        return Value(draw.log_w.amax(0) - draw.penalty, draw.terms)
+        return Value(draw.penalized(draw.log_w.amax(0)), draw.terms)

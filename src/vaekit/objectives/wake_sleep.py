@@ -41,7 +41,7 @@ class WakeSleep(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
-        return Value(draw.elbo.mean(0) - draw.penalty, draw.terms)
+        return Value(draw.penalized(draw.elbo.mean(0)), draw.terms)
 
     def sleep(self, model: Any, batch: Batch, step: Step) -> Value:
         """log q(z|x) of what the model dreams."""
@@ -77,7 +77,7 @@ class ReweightedWakeSleep(Objective):
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch, self.samples)
-        return Value(draw.importance_weighted - draw.penalty, draw.terms)
+        return Value(draw.penalized(draw.importance_weighted), draw.terms)
 
     def infer(self, model: Any, batch: Batch, step: Step) -> Value:
         """Σ_k v_k log q(z_k|x), over the branches of a latent that is summed out, too."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Independent, Normal
+from torch.distributions import Independent
 
 from vaekit.config import part
+from vaekit.distributions.unit_normal import UnitNormal
 
 
 @part("prior/standard-normal", paper="Kingma & Welling 2013")
@@ -22,10 +23,12 @@ class StandardNormal(nn.Module):
     """
 
     zero: Tensor
+    one: Tensor
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()
         self.register_buffer("zero", torch.zeros(latent_dim), persistent=False)
+        self.register_buffer("one", torch.ones(latent_dim), persistent=False)
 
     def forward(self, condition: Tensor | None = None) -> Independent:
-        return Independent(Normal(self.zero, torch.ones_like(self.zero), validate_args=False), 1, validate_args=False)
+        return Independent(UnitNormal(self.zero, self.one, validate_args=False), 1, validate_args=False)

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-FEW, PIECE = 1 << 22, 1 << 13  # numbers
+from vaekit.kernels.pieces import pieces
+
 MARKED = (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict)
 
 
@@ -66,12 +67,19 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
         steps = [state["step"] for state in states]
         kernels._foreach_add_(steps, 1 if bad is None else [1 - bad] * len(steps))
         beta1, beta2 = group["betas"]
-        columns = [[p, p.grad, each["exp_avg"], each["exp_avg_sq"]] for p, each in zip(moving, states, strict=True)]
-        rows = _pieces(columns, steps) if bad is not None else [*zip(*columns, strict=True), steps]
+        lists = [
+            moving,
+            [parameter.grad for parameter in moving],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+        ]
+        if bad is not None:
+            lists, places = pieces(*lists)
+            steps = [steps[place] for place in places]
         kernels._fused_adam_(
-            *rows[:4],
+            *lists,
             [],
-            rows[4],
+            steps,
             lr=group["lr"],
             beta1=beta1,
             beta2=beta2,
@@ -84,23 +92,6 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
 
     optimizer.step = step
     return optimizer
-
-
-def _pieces(columns: list[list[Tensor]], steps: list[Tensor]) -> list[list[Tensor]]:
-    """Parameters, gradients, running means and steps, cut into pieces if they are few.
-
-    On a GPU torch gives 65,536 numbers to a group of threads: the parameters of a small model would keep a tenth of
-    the groups busy.
-    """
-    if sum(column[0].numel() for column in columns) > FEW:
-        return [*map(list, zip(*columns, strict=True)), steps]
-    cut: list[list[Tensor]] = [[], [], [], [], []]
-    for column, step in zip(columns, steps, strict=True):
-        whole = all(each.is_contiguous() for each in column)
-        pieces = [each.view(-1).split(PIECE) if whole else (each,) for each in column]
-        for piece, kept in zip((*pieces, (step,) * len(pieces[0])), cut, strict=True):
-            kept += piece
-    return cut
 
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {

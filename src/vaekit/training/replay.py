@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from vaekit.data.batch import Batch
 from vaekit.data.loader import Picked
+from vaekit.kernels.pieces import pieces
 from vaekit.objectives.objective import Player, Value
 from vaekit.schedules import Schedule, Step, at
 from vaekit.training.shares import OBJECTIVE, Share, means
@@ -235,7 +236,7 @@ class Replay:
                 bad = self._whether_bad([figures[OBJECTIVE] + norm])
                 nn.utils.clip_grads_with_norm_(player.parameters, self.clip_norm, norm)
             else:
-                gradients = [parameter.grad for parameter in player.parameters if parameter.grad is not None]
+                (gradients,), _ = pieces([each.grad for each in player.parameters if each.grad is not None])
                 bad = self._whether_bad([figures[OBJECTIVE], *gradients])
             optimizer = cast(Any, self.state.optimizers[name])
             optimizer.param_groups[0]["lr"] = at(self.learning_rate, cast(Step, self.cells)) * player.learning_rate
