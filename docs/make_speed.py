@@ -202,7 +202,8 @@ def section(name: str, result: dict[str, Any]) -> list[str]:
     top = [f"## {name}", "", f"{place}.", ""]
     if "figures" in result:
         head = ["system", *next(iter(result["figures"].values()))]
-        return [*top, *table(head, ([key, *map(number, row.values())] for key, row in result["figures"].items())), ""]
+        lines = table(head, ([key, *map(number, row.values())] for key, row in result["figures"].items()))
+        return [*top, *lines, "", *kernels(result.get("kernels", {}))]
     lines = []
     for system, rounds in result["rounds"].items():
         seen = next(key for key in ("seconds", "rows_per_second") if key in rounds[0])
@@ -211,6 +212,12 @@ def section(name: str, result: dict[str, Any]) -> list[str]:
     what = "rows a second" if name == "streaming" else "seconds"
     head = ["system", f"{what}, round by round", "others' share of the processor, at most"]
     return [*top, *table(head, lines), ""]
+
+
+def kernels(rows: dict[str, dict[str, float]]) -> list[str]:
+    """What a step on a GPU is made of."""
+    lines = ([f"`{name}`", number(row["microseconds"]), number(row["number"])] for name, row in rows.items())
+    return [*table(["kernel", "microseconds a step", "times a step"], lines), ""] if rows else []
 
 
 def text(folder: Path = RESULTS) -> str:
