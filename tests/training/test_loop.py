@@ -52,14 +52,14 @@ class Watched:
         self.weights: list[dict[str, Tensor]] = []
         step = Training._step
 
-        def watched_step(training: Training, phase: Phase, players: Any, now: Step, picked: Picked) -> None:
+        def watched_step(training: Training, phase: Phase, players: Any, picked: Picked) -> None:
             seen: list[Batch] = []
 
             def watched_make(rows: Tensor, places: Tensor) -> Batch:
                 seen.append(picked.make(rows, places))
                 return seen[-1]
 
-            step(training, phase, players, now, picked._replace(make=watched_make))
+            step(training, phase, players, picked._replace(make=watched_make))
             self.rows.append(picked.rows.tolist())
             self.x.append(seen[0].x)
             self.rates += [optimizer.param_groups[0]["lr"] for optimizer in training.state.optimizers.values()]

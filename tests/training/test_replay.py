@@ -161,7 +161,7 @@ def test_it_goes_on_exactly_where_it_stopped(
 ) -> None:
     given = ELBO(Linear(0, 1, epochs=3)), 4
     train(plan_of(*given), tmp_path / "whole", **settings)
-    take, count = Training._take_step, 0
+    take, count = Training._step, 0
 
     def stopping(self: Training, *given: Any) -> None:
         nonlocal count
@@ -171,7 +171,7 @@ def test_it_goes_on_exactly_where_it_stopped(
             self._ask_to_stop()
 
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "_take_step", stopping)
+        patch.setattr(Training, "_step", stopping)
         with pytest.raises(Interrupted):
             train(plan_of(*given), tmp_path / "stopped", **settings)
     train(plan_of(*given), tmp_path / "stopped", resume=True, **settings)

@@ -170,7 +170,7 @@ def gradient_of_a_step(accumulate: int, batch_size: int, folder: Path) -> list[T
         gradients: list[Tensor] = []
         optimizer = loop.state.optimizers["model"]
         optimizer.step = lambda *_: gradients.extend(p.grad.clone() for p in parameters if p.grad is not None)  # type: ignore[method-assign,assignment]
-        loop._step(phase, players, Step(), next(loop.batches.epoch(0, 0)))
+        loop._step(phase, players, next(loop.batches.epoch(0, 0)))
         return gradients
 
 

@@ -303,7 +303,7 @@ class Training:
         order = self.settings.seed, counters.epochs_total, counters.batch
         with closing(self.batches.epoch(*order)) as batches:
             for picked in batches:
-                self._take_step(phase, players, picked)
+                self._step(phase, players, picked)
                 counters.batch += 1
                 counters.step += 1
                 bar.advance()
@@ -341,7 +341,8 @@ class Training:
             kept = "the last state saved is kept" if self.saved else "nothing was saved yet"
             raise UserError(error.message, f"{kept}: make room or make it writable, then {hint}.") from error
 
-    def _take_step(self, phase: Phase, players: dict[str, Player], picked: Picked) -> None:
+    def _step(self, phase: Phase, players: dict[str, Player], picked: Picked) -> None:
+        """By the recording where there is one, else plainly."""
         counters = self.state.counters
         step = Step(counters.step, counters.epoch + counters.batch / len(self.batches), phase.epochs)
         if self.replay is not None and self.replay.plays(picked):
@@ -350,7 +351,7 @@ class Training:
                 self._hear()
         else:
             self._hear()
-            self._step(phase, players, step, picked)
+            self._plain_step(phase, players, step, picked)
 
     def _hear(self) -> None:
         """Take note of what the steps said that were played since the last time."""
@@ -368,7 +369,7 @@ class Training:
                 counters.skipped_in_a_row = 0
                 counters.averaged += self.state.average is not None
 
-    def _step(self, phase: Phase, players: dict[str, Player], step: Step, picked: Picked) -> None:
+    def _plain_step(self, phase: Phase, players: dict[str, Player], step: Step, picked: Picked) -> None:
         """Each player in turn: value of each example, mean, gradient, step."""
         counters = self.state.counters
         cause, size = "", len(picked.rows)
