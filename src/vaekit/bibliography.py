@@ -423,6 +423,14 @@ ENTRIES: dict[str, Entry] = {
         volume="80",
         pages="4277--4285",
     ),
+    "Razavi et al. 2019": _talk(
+        "razavi2019preventing",
+        "Preventing Posterior Collapse with delta-{VAE}s",
+        r"Razavi, Ali and van den Oord, A{\"a}ron and Poole, Ben and Vinyals, Oriol",
+        _ICLR,
+        2019,
+        "1901.03416",
+    ),
     "Rezende & Mohamed 2015": _talk(
         "rezende2015variational",
         "Variational Inference with Normalizing Flows",

@@ -3,6 +3,7 @@
 from vaekit.posteriors.categorical import Categorical
 from vaekit.posteriors.chain import Chain
 from vaekit.posteriors.cholesky import Cholesky
+from vaekit.posteriors.committed import Committed
 from vaekit.posteriors.diagonal import Diagonal
 from vaekit.posteriors.flow import Coupling, InverseAutoregressive
 from vaekit.posteriors.householder import Householder
@@ -18,6 +19,7 @@ __all__ = [
     "Categorical",
     "Chain",
     "Cholesky",
+    "Committed",
     "Coupling",
     "Diagonal",
     "Householder",
