@@ -165,6 +165,13 @@ TARGETS = [
         "Both need as many epochs, so it is the ratio of an epoch and of a start.",
     ),
     Target(
+        "the same by a schedule of vaekit's and in bfloat16",
+        "vaekit / pythae, seconds",
+        "≤ 0.5",
+        "to_a_bound",
+        ("seconds", "vaekit in haste / pythae"),
+    ),
+    Target(
         "an epoch of the MLP VAE on a GPU",
         "epochs a second",
         "≥ 20",
