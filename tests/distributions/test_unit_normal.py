@@ -36,6 +36,14 @@ def test_its_gradient() -> None:
     assert torch.autograd.gradcheck(UnitNormalDivergence.apply, parameters)
 
 
+def test_draws_are_those_of_torch() -> None:
+    zero, one = torch.zeros(3), torch.ones(3)
+    torch.manual_seed(0)
+    ours = UnitNormal(zero, one).sample(torch.Size([5, 2]))
+    torch.manual_seed(0)
+    torch.testing.assert_close(ours, Normal(zero, one).sample(torch.Size([5, 2])))
+
+
 def test_the_standard_normal_prior_uses_it() -> None:
     p, q = vk.priors.StandardNormal(3).double()(), Independent(Normal(LOC.clone().requires_grad_(), SCALE), 1)
     total, each = divergence(q, p) or (None, None)
