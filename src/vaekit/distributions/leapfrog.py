@@ -115,5 +115,5 @@ class Evolved(Distribution):
         return self._moved(loc + scale * place, noise)[0]
 
     def _moved(self, z: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-        # ρ_0 = noise / √β_0, and Π α_k = √β_0: by logarithms, for the gradient of a product looks for zeros (a GPU waits).
+        # ρ_0 = noise / √β_0, and Π α_k = √β_0. By logarithms: a product's gradient looks for zeros, and a GPU waits.
         return self.leapfrog.forward(z, noise / self.leapfrog.cooling.log().sum().exp())
