@@ -249,6 +249,14 @@ ENTRIES: dict[str, Entry] = {
         2015,
         "1511.02543",
     ),
+    "He et al. 2016": _talk(
+        "he2016identity",
+        "Identity Mappings in Deep Residual Networks",
+        "He, Kaiming and Zhang, Xiangyu and Ren, Shaoqing and Sun, Jian",
+        "European Conference on Computer Vision",
+        2016,
+        "1603.05027",
+    ),
     "Higgins et al. 2017": _talk(
         "higgins2017beta",
         "beta-{VAE}: Learning Basic Visual Concepts with a Constrained Variational Framework",

