@@ -231,3 +231,22 @@ def test_a_recording_that_breaks_off_costs_nothing(tmp_path: Path, monkeypatch: 
     train(plan_of(ELBO()), tmp_path / "plain", device="cuda")
     assert_nearly_the_same(tmp_path / "waits", tmp_path / "plain")
     assert vk.training.Run(tmp_path / "waits", small_digits()).evaluate(samples=5)["nll"] > 0
+
+
+def test_what_a_broken_recording_made_is_forgotten(tmp_path: Path) -> None:
+    """The buffers are where and what they were, however the recording has replaced them; no gradient is left."""
+    plan = small_plan("vq-vae")
+    settings = training.Settings(batch_size=16, device="cpu")
+    loop = Training(plan.model, plan.data, plan.phases, settings, tmp_path, quiet=True)
+    replay = loop._replay(plan.phases[0], loop._begin(plan.phases[0]))
+    replay.places_of_buffers = places = replay._buffers()
+    values = [place.clone() for place in places]
+    for module, name in replay.buffers:
+        setattr(module, name, torch.full_like(getattr(module, name), torch.nan))
+    for parameter in plan.model.parameters():
+        parameter.grad = torch.full_like(parameter, torch.nan)
+    replay._forget()
+    assert places
+    assert all(now is place for now, place in zip(replay._buffers(), places, strict=True))
+    assert all(torch.equal(place, value) for place, value in zip(places, values, strict=True))
+    assert all(parameter.grad is None for player in replay.players.values() for parameter in player.parameters)

@@ -207,10 +207,18 @@ class Replay:
             with torch.cuda.graph(torch.cuda.CUDAGraph()):
                 torch.zeros(1, device=self.device)
             torch.cuda.set_rng_state(numbers, self.device)
-            self._return_buffers()
+            self._forget()
             self.possible = False
             return None
         return graph
+
+    def _forget(self) -> None:
+        """Gradients and buffers that a broken recording made: nothing has ever been computed in their place."""
+        for player in self.players.values():
+            for parameter in player.parameters:
+                parameter.grad = None
+        for (module, name), place in zip(self.buffers, self.places_of_buffers, strict=True):
+            setattr(module, name, place)
 
     def _buffers(self) -> list[Tensor]:
         return [getattr(module, name) for module, name in self.buffers]
