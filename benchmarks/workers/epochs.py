@@ -17,29 +17,35 @@ from vaekit.objectives import ELBO
 from vaekit.training.fit import Training
 from vaekit.training.progress import Bar
 from vaekit.training.settings import Phase, Settings
+from vaekit.training.world import World
 
 
-def epochs(model: nn.Module, rows: np.ndarray, learning_rate: float = 1e-3, **settings: Any) -> Callable[[], float]:
+def epochs(
+    model: nn.Module, rows: np.ndarray, learning_rate: float = 1e-3, world: World | None = None, **settings: Any
+) -> Callable[[], float]:
     """What trains for an epoch each time it is called, and returns minus its mean bound in nats.
 
     Args:
         model: on the device that the settings name, or elsewhere.
         rows: zeros and ones ``(rows, dims)``.
         learning_rate: of Adam.
+        world: the processes that train together.
         settings: as of a training.
     """
     split = Split(rows)
     data = Dataset("ones", Binary(), split, split.first(500), split.first(500))
     phase = Phase(ELBO(), 1000, learning_rate)
-    training = Training(model, data, (phase,), Settings(**settings), Path(tempfile.mkdtemp()), quiet=True)
+    training = Training(model, data, (phase,), Settings(**settings), Path(tempfile.mkdtemp()), True, world)
     training._report = lambda *_: None  # type: ignore[method-assign]
     keep_pages()  # as the training does at its start
-    players = training._begin(phase)
+    training._begin_parts()
+    training.shares.streams.begin()
+    stepper = training._begin(phase)
     bar = Bar("training", 1, "steps", quiet=True)
 
     def epoch() -> float:
         training.state.sums = {}
-        training._epoch(phase, players, bar)
+        training._epoch(stepper, bar)
         return -training.state.means()["model_objective"]
 
     return epoch

@@ -10,22 +10,13 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 
 import torch
-from images import BATCH, HIDDEN, LATENT, PIXELS, images
+from epochs import epochs
+from images import BATCH, default_vae, images
 from worker import serve
 
-import vaekit as vk
-from vaekit.data import Dataset, Split
-from vaekit.data.kinds import Binary
-from vaekit.kernels import keep_pages
-from vaekit.objectives import ELBO
-from vaekit.training.fit import Training
-from vaekit.training.progress import Bar
-from vaekit.training.settings import Phase, Settings
 from vaekit.training.world import World
 
 PROCESSES = 2
@@ -56,27 +47,8 @@ def main() -> None:
     world = World.here()
     world.join(torch.device("cpu"))
     torch.manual_seed(0)
-    split = Split(images())
-    data = Dataset("ones", Binary(), split, split.first(500), split.first(500))
-    network = vk.networks.MLP
-    model = vk.VAE(
-        vk.priors.StandardNormal(LATENT),
-        vk.posteriors.Diagonal(network(PIXELS, hidden=(HIDDEN,)), LATENT),
-        vk.likelihoods.Bernoulli(network(LATENT, hidden=(HIDDEN,)), (PIXELS,)),
-    )
-    settings = Settings(batch_size=BATCH, device="cpu", accumulate=PROCESSES)
-    phase = Phase(ELBO(), epochs=1000)
-    training = Training(model, data, (phase,), settings, Path(tempfile.mkdtemp()), quiet=True, world=world)
-    training._report = lambda *_: None  # type: ignore[method-assign]
-    keep_pages()  # as the training does at its start
-    players = training._begin(phase)
-    training.shares.streams.begin()
-    bar = Bar("training", 1, "steps", quiet=True)
-
-    def epoch() -> float:
-        training.state.sums = {}
-        training._epoch(phase, players, bar)
-        return -training.state.means()["model_objective"]
+    more = {"batch_size": BATCH, "device": "cpu", "accumulate": PROCESSES}
+    epoch = epochs(default_vae(), images(), world=world, **more)
 
     def clock() -> float:
         """Processor time of all of them."""

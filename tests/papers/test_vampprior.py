@@ -64,7 +64,7 @@ def test_sizes_of_the_plain_vae(plan_of) -> None:
 def test_the_table() -> None:
     paper = vampprior.VAMPPRIOR
     named = {variant.name: variant for variant in paper.variants}
-    assert len(named) == len(paper.variants) == 16 + 12
+    assert len(named) == len(paper.variants) == 16 + 12 + 2
     for (data, model, prior), (value, _) in vampprior.PUBLISHED.items():
         figure = named["-".join(filter(None, (data, model, prior)))].figures[0]
         assert figure.published == value

@@ -28,7 +28,7 @@ from vaekit.objectives.objective import Objective, Value
 from vaekit.recipes import Plan
 from vaekit.schedules import Cosine, Linear, Schedule, Step, Steps, at
 from vaekit.training import Phase, Settings
-from vaekit.training.fit import Training
+from vaekit.training.stepper import Stepper
 
 MODULE = importlib.import_module("vaekit.training.fit")
 
@@ -50,22 +50,22 @@ class Watched:
         self.x: list[Tensor] = []
         self.rates: list[float] = []
         self.weights: list[dict[str, Tensor]] = []
-        step = Training._step
+        take = Stepper.take
 
-        def watched_step(training: Training, phase: Phase, players: Any, picked: Picked) -> None:
+        def watched_take(stepper: Stepper, picked: Picked) -> None:
             seen: list[Batch] = []
 
             def watched_make(rows: Tensor, places: Tensor) -> Batch:
                 seen.append(picked.make(rows, places))
                 return seen[-1]
 
-            step(training, phase, players, picked._replace(make=watched_make))
+            take(stepper, picked._replace(make=watched_make))
             self.rows.append(picked.rows.tolist())
             self.x.append(seen[0].x)
-            self.rates += [optimizer.param_groups[0]["lr"] for optimizer in training.state.optimizers.values()]
-            self.weights.append({name: w.detach().clone() for name, w in training.model.named_parameters()})
+            self.rates += [optimizer.param_groups[0]["lr"] for optimizer in stepper.state.optimizers.values()]
+            self.weights.append({name: w.detach().clone() for name, w in stepper.model.named_parameters()})
 
-        monkeypatch.setattr(Training, "_step", watched_step)
+        monkeypatch.setattr(Stepper, "take", watched_take)
 
     def epoch(self, number: int, steps: int = 5) -> list[int]:
         """The rows of an epoch, in their order."""
@@ -431,8 +431,8 @@ def test_denormal_numbers_are_zero_while_training_and_not_afterwards(
         return bool(torch.tensor(1e-30) * 1e-10 != 0)
 
     seen: list[bool] = []
-    step = Training._step
-    monkeypatch.setattr(Training, "_step", lambda self, *given: seen.append(denormal()) or step(self, *given))
+    take = Stepper.take
+    monkeypatch.setattr(Stepper, "take", lambda *given: seen.append(denormal()) or take(*given))
     train(small_plan(epochs=1), tmp_path / "run")
     assert seen == [False] * 5
     assert denormal()

@@ -16,14 +16,15 @@ from training_cases import assert_same_run, local_part, metrics, small_digits, s
 from vaekit import training
 from vaekit.data import Dataset, Split, as_dataset
 from vaekit.data.batch import Batch
-from vaekit.data.loader import Loader
+from vaekit.data.loader import Loader, Picked
 from vaekit.errors import TrainingFailed
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Objective, Value
 from vaekit.recipes import Plan
 from vaekit.schedules import Step
 from vaekit.training import Phase
-from vaekit.training.fit import MOST_SKIPPED_IN_A_ROW, Training
+from vaekit.training.fit import MOST_SKIPPED_IN_A_ROW
+from vaekit.training.stepper import Stepper
 
 
 @local_part("objective/spoilt")
@@ -160,9 +161,9 @@ def test_a_latent(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
 def test_a_skipped_step_moves_nothing(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Weights, averages of them, and what moves in a forward pass, such as a code book."""
     plan = small_plan(recipe, dataset=real_data((5,)) if recipe != "vq-vae" else infinite_images(), epochs=1)
-    step, skipped = Training._step, []
+    take, skipped = Stepper.take, []
 
-    def compared(self: Training, *arguments: Any) -> None:
+    def compared(self: Stepper, picked: Picked) -> None:
         def tensors() -> dict[str, Tensor]:
             modules = {"model": self.model, "average": self.state.average}
             return {
@@ -173,13 +174,13 @@ def test_a_skipped_step_moves_nothing(recipe: str, tmp_path: Path, monkeypatch: 
             }
 
         before, count = tensors(), self.state.counters.skipped
-        step(self, *arguments)
+        take(self, picked)
         if self.state.counters.skipped > count:
-            skipped.append(arguments)
+            skipped.append(picked)
             for name, tensor in tensors().items():
                 assert torch.equal(tensor, before[name]), name
 
-    monkeypatch.setattr(Training, "_step", compared)
+    monkeypatch.setattr(Stepper, "take", compared)
     run = train(plan, tmp_path / "run", ema_decay=0.5)
     assert len(skipped) == len(plan.phases)  # an epoch each
     assert run.metrics[-1]["skipped"] == len(skipped)

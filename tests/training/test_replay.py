@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from training_cases import SMALL, assert_same_run, local_part, metrics, small_digits, small_plan, train
+from training_cases import SMALL, assert_same_run, local_part, metrics, small_digits, small_plan, train, training_of
 
 import vaekit as vk
 from vaekit import training
 from vaekit.data.batch import Batch
+from vaekit.data.loader import Picked
 from vaekit.errors import Interrupted, TrainingFailed
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Objective, Value
@@ -20,6 +21,7 @@ from vaekit.recipes import Plan
 from vaekit.schedules import Cosine, Linear, Schedule, Step, at
 from vaekit.training.fit import Training
 from vaekit.training.replay import WARM, Cells, Replay
+from vaekit.training.stepper import Stepper
 
 GPU = torch.cuda.is_available()
 SETTINGS: list[dict[str, Any]] = [{}, {"clip_norm": 1.0}, {"ema_decay": 0.9}]
@@ -35,7 +37,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
         steps.append(step)
         play(self, picked, step)
 
-    monkeypatch.setattr(Training, "_may_replay", property(lambda self: True))
+    monkeypatch.setattr(Stepper, "_may_replay", property(lambda self: True))
     monkeypatch.setattr(Replay, "play", noted)
     return steps
 
@@ -46,7 +48,7 @@ def plan_of(objective: Objective, epochs: int = 2, learning_rate: float | Schedu
 
 
 def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Training, "_may_replay", property(lambda self: False))
+    monkeypatch.setattr(Stepper, "_may_replay", property(lambda self: False))
 
 
 def assert_nearly_the_same(one: Path, other: Path) -> None:
@@ -161,17 +163,17 @@ def test_it_goes_on_exactly_where_it_stopped(
 ) -> None:
     given = ELBO(Linear(0, 1, epochs=3)), 4
     train(plan_of(*given), tmp_path / "whole", **settings)
-    take, count = Training._step, 0
+    take, count = Stepper.take, 0
 
-    def stopping(self: Training, *given: Any) -> None:
+    def stopping(self: Stepper, picked: Picked) -> None:
         nonlocal count
-        take(self, *given)
+        take(self, picked)
         count += 1
         if count == 7:
-            self._ask_to_stop()
+            training_of(self).stop_asked = True
 
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "_step", stopping)
+        patch.setattr(Stepper, "take", stopping)
         with pytest.raises(Interrupted):
             train(plan_of(*given), tmp_path / "stopped", **settings)
     train(plan_of(*given), tmp_path / "stopped", resume=True, **settings)
@@ -238,7 +240,7 @@ def test_what_a_broken_recording_made_is_forgotten(tmp_path: Path) -> None:
     plan = small_plan("vq-vae")
     settings = training.Settings(batch_size=16, device="cpu")
     loop = Training(plan.model, plan.data, plan.phases, settings, tmp_path, quiet=True)
-    replay = loop._replay(plan.phases[0], loop._begin(plan.phases[0]))
+    replay = loop._begin(plan.phases[0]).recording()
     replay.places_of_buffers = places = replay._buffers()
     values = [place.clone() for place in places]
     for module, name in replay.buffers:

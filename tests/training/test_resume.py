@@ -11,14 +11,16 @@ from typing import Any
 
 import pytest
 import torch
-from training_cases import assert_same_run, local_part, metrics, small_digits, small_plan, train
+from training_cases import assert_same_run, local_part, metrics, small_digits, small_plan, train, training_of
 
 from vaekit import training
 from vaekit.data import as_dataset
+from vaekit.data.loader import Picked
 from vaekit.errors import Interrupted, UserError
 from vaekit.schedules import Cosine, Linear, Step, Steps
 from vaekit.training import files
 from vaekit.training.fit import Training
+from vaekit.training.stepper import Stepper
 
 
 @local_part("schedule/of-the-step")
@@ -39,6 +41,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "m2": ("m2", {}, {}),
     "vq-vae": ("vq-vae", {}, {}),
     "vq-vae by gradient": ("vq-vae", {"codebook": "gradient"}, {"ema_decay": 0.9}),
+    "half precision": ("vae", {}, {"precision": "float16"}),
     "average": ("vae", {}, {"ema_decay": 0.8}),
     "average of two players": ("aae", {}, {"ema_decay": 0.8, "clip_norm": 0.5}),
     "average of a code book": ("vq-vae", {}, {"ema_decay": 0.8}),
@@ -67,15 +70,15 @@ class Killed(BaseException):
 
 def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     """Ask for a stop in the step of that number, as Ctrl-C does."""
-    step, count = Training._step, 0
+    take, count = Stepper.take, 0
 
-    def counted(self: Training, *arguments: Any) -> None:
+    def counted(self: Stepper, picked: Picked) -> None:
         nonlocal count
         count += 1
-        self.stop_asked = count == steps
-        step(self, *arguments)
+        training_of(self).stop_asked = count == steps
+        take(self, picked)
 
-    monkeypatch.setattr(Training, "_step", counted)
+    monkeypatch.setattr(Stepper, "take", counted)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -151,28 +154,27 @@ def test_a_line_of_metrics_that_was_cut_off(tmp_path: Path, monkeypatch: pytest.
 def test_saved_in_the_middle_of_an_epoch_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(small_plan(), tmp_path / "whole")
     monkeypatch.setattr(importlib.import_module("vaekit.training.fit"), "SAVE_EVERY_SECONDS", 0.0)
-    step, count = Training._step, 0
+    take, count = Stepper.take, 0
 
-    def fatal(self: Training, *arguments: Any) -> None:
+    def fatal(self: Stepper, picked: Picked) -> None:
         nonlocal count
         count += 1
         if count == 9:
             raise Killed
-        step(self, *arguments)
+        take(self, picked)
 
-    monkeypatch.setattr(Training, "_step", fatal)
+    monkeypatch.setattr(Stepper, "take", fatal)
     with pytest.raises(Killed):
         train(small_plan(), tmp_path / "killed")
     monkeypatch.undo()
     steps = 0
-    step = Training._step
 
-    def counted(self: Training, *arguments: Any) -> None:
+    def counted(self: Stepper, picked: Picked) -> None:
         nonlocal steps
         steps += 1
-        step(self, *arguments)
+        take(self, picked)
 
-    monkeypatch.setattr(Training, "_step", counted)
+    monkeypatch.setattr(Stepper, "take", counted)
     train(small_plan(), tmp_path / "killed", resume=True)
     assert steps == 10 - 8  # the eight steps before are not taken again
     assert_same_run(tmp_path / "killed", tmp_path / "whole")
@@ -255,16 +257,16 @@ def test_a_state_that_is_damaged(tmp_path: Path) -> None:
 def test_a_signal_stops_after_the_step(number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(small_plan(), tmp_path / "whole")
     before = signal.getsignal(number)
-    step, count = Training._step, 0
+    take, count = Stepper.take, 0
 
-    def told(self: Training, *arguments: Any) -> None:
+    def told(self: Stepper, picked: Picked) -> None:
         nonlocal count
         count += 1
         signal.raise_signal(number)
-        step(self, *arguments)
+        take(self, picked)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "_step", told)
+        patch.setattr(Stepper, "take", told)
         with pytest.raises(Interrupted):
             train(small_plan(), tmp_path / "run")
     assert count == 1
@@ -281,7 +283,7 @@ def test_a_second_ctrl_c_stops_at_once(before: Any, tmp_path: Path, monkeypatch:
         pytest.fail("it went on")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "_step", told_twice)
+        patch.setattr(Stepper, "take", told_twice)
         usual = signal.signal(signal.SIGINT, before)
         try:
             with pytest.raises(KeyboardInterrupt):

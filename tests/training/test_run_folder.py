@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from training_cases import SMALL, assert_same_run, small_digits, small_plan, train
+from training_cases import SMALL, assert_same_run, small_digits, small_plan, train, training_of
 
 from vaekit import training
 from vaekit.data import as_dataset
-from vaekit.data.loader import Loader
+from vaekit.data.loader import Loader, Picked
 from vaekit.errors import Interrupted, TrainingFailed, UserError
-from vaekit.training.fit import Training
 from vaekit.training.run import Run
 from vaekit.training.state import State
+from vaekit.training.stepper import Stepper
 
 ANSWERS = """
 import hashlib, sys, torch
@@ -230,22 +230,22 @@ class TestOverwriting:
         before = files_of(folder)
         with pytest.raises(UserError, match="needs the density of the posterior"):
             train(small_plan(posterior="point", objective="iwae"), folder, overwrite=True)
-        loop = importlib.import_module("vaekit.training.fit")
-        monkeypatch.setattr(loop, "gradient_norm", lambda parameters: torch.tensor(torch.nan))
+        stepper = importlib.import_module("vaekit.training.stepper")
+        monkeypatch.setattr(stepper, "gradient_norm", lambda parameters: torch.tensor(torch.nan))
         with pytest.raises(TrainingFailed, match="No epoch was finished"):
             train(small_plan(), folder, overwrite=True, batch_size=2)
         assert files_of(folder) == before
         assert not (folder / ".new").exists()
 
     def test_stopped_in_the_first_epoch(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        before, step = files_of(folder), Training._step
+        before, take = files_of(folder), Stepper.take
 
-        def stopped(self: Training, *arguments: Any) -> None:
-            self.stop_asked = True
-            step(self, *arguments)
+        def stopped(self: Stepper, picked: Picked) -> None:
+            training_of(self).stop_asked = True
+            take(self, picked)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Training, "_step", stopped)
+            patch.setattr(Stepper, "take", stopped)
             with pytest.raises(Interrupted) as interrupted:
                 train(small_plan(), folder, overwrite=True, seed=1)
         assert interrupted.value.folder == folder / ".new"

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from training_cases import assert_same_run, local_part, metrics, small_digits, small_plan, train
+from training_cases import assert_same_run, local_part, metrics, small_digits, small_plan, train, training_of
 
 import vaekit as vk
 from vaekit import training
@@ -27,6 +27,7 @@ from vaekit.objectives.objective import Objective, Value
 from vaekit.schedules import Step
 from vaekit.training.fit import Training
 from vaekit.training.shares import Shares
+from vaekit.training.stepper import Stepper
 from vaekit.training.world import World
 
 TINY = ("digits", "--network", "mlp:hidden=16", "--latent-dim", "2", "--batch-size", "64", "--seed", "0")
@@ -117,15 +118,15 @@ def test_shares_stopped_and_resumed_in_one_process(
     recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(small_plan(recipe), tmp_path / "whole", accumulate=4)
-    step, count = Training._step, 0
+    take, count = Stepper.take, 0
 
-    def counted(self: Training, *arguments: Any) -> None:
+    def counted(self: Stepper, picked: Picked) -> None:
         nonlocal count
         count += 1
-        self.stop_asked = count in (3, 7)
-        step(self, *arguments)
+        training_of(self).stop_asked = count in (3, 7)
+        take(self, picked)
 
-    monkeypatch.setattr(Training, "_step", counted)
+    monkeypatch.setattr(Stepper, "take", counted)
     for _ in range(2):
         with pytest.raises(Interrupted):
             train(small_plan(recipe), tmp_path / "run", accumulate=4, resume=True)
@@ -165,12 +166,12 @@ def gradient_of_a_step(accumulate: int, batch_size: int, folder: Path) -> list[T
         phase = training.Phase(LogPx(), 1, 0.0)
         settings = training.Settings(batch_size=batch_size, accumulate=accumulate, optimizer="sgd")
         loop = Training(model, data, (phase,), settings, folder, quiet=True)
-        players = loop._begin(phase)
-        parameters = players["model"].parameters
+        stepper = loop._begin(phase)
+        parameters = stepper.players["model"].parameters
         gradients: list[Tensor] = []
         optimizer = loop.state.optimizers["model"]
         optimizer.step = lambda *_: gradients.extend(p.grad.clone() for p in parameters if p.grad is not None)  # type: ignore[method-assign,assignment]
-        loop._step(phase, players, next(loop.batches.epoch(0, 0)))
+        stepper.take(next(loop.batches.epoch(0, 0)))
         return gradients
 
 

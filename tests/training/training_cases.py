@@ -15,6 +15,8 @@ from safetensors.torch import load_file
 from vaekit import config, data, recipes, training
 from vaekit.data import Dataset, Split
 from vaekit.recipes import Plan
+from vaekit.training.fit import Training
+from vaekit.training.stepper import Stepper
 
 SMALL: dict[str, dict[str, Any]] = {
     # A fixed rate and no warm-up, so that the first epochs do not depend on how many there are.
@@ -71,6 +73,12 @@ def train(plan: Plan, out: Path, **settings: Any) -> training.Run:
     return training.fit(
         plan.model, plan.data, phases=plan.phases, out=out, **{"quiet": True, "batch_size": 16} | settings
     )
+
+
+def training_of(stepper: Stepper) -> Training:
+    """Whose steps they are."""
+    wishes: Any = stepper.wishes
+    return wishes.__self__
 
 
 def metrics(folder: Path) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 def rounds_on_processors() -> bool:
@@ -20,8 +20,9 @@ def rounds_on_processors() -> bool:
 def rounding(device: torch.device, precision: str) -> Iterator[None]:
     """Inside, the factors of matrix products and convolutions are rounded to the precision; all else stays float32.
 
-    On a processor the tensors stay float32, and oneDNN rounds them as it reads them: there is nothing to cast, and no
-    activation is kept in low precision. Elsewhere it is torch's autocast, which rounds what comes out of a product too.
+    For bfloat16 on a processor the tensors stay float32, and oneDNN rounds them as it reads them: there is nothing to
+    cast, and no activation is kept in low precision. Elsewhere it is torch's autocast, which rounds what comes out of
+    a product too.
 
     Args:
         device: where the products are computed.
@@ -29,8 +30,8 @@ def rounding(device: torch.device, precision: str) -> Iterator[None]:
     """
     if precision == "float32":
         yield
-    elif device.type != "cpu":
-        with torch.autocast(device.type, torch.bfloat16):
+    elif device.type != "cpu" or precision == "float16":
+        with torch.autocast(device.type, getattr(torch, precision)):
             yield
     else:
         onednn: Any = torch.backends.mkldnn

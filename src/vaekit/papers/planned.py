@@ -78,10 +78,11 @@ def words(plan: Plan, settings: Settings, run: Run) -> str:
     kept = f"weights of epoch {best['epoch']}, the best on validation" if settings.keep_best else "last weights"
     if best["epoch"] == best["epochs"]:
         kept = "last weights"
+    averaged = f", weights averaged ({settings.ema_decay:g})" if settings.ema_decay else ""
     rounded = "" if settings.precision == "float32" else f", products in {settings.precision}"
     return (
         f"{rows} rows (training + validation + test), {plan.data.kind.describe()}; {goals}, {settings.optimizer}, "
-        f"batch {settings.batch_size}{rounded}; {kept}"
+        f"batch {settings.batch_size}{rounded}{averaged}; {kept}"
     )
 
 

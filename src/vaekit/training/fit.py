@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
@@ -13,20 +12,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vaekit import __version__
 from vaekit.config import to_document
 from vaekit.data.dataset import Dataset
-from vaekit.data.loader import Loader, Picked
+from vaekit.data.loader import Loader
 from vaekit.errors import Interrupted, TrainingFailed, UserError
 from vaekit.evaluation.doctor import Attending
 from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.likelihood import bound
-from vaekit.kernels import flushing_denormals, keep_pages, rounding, rounds_on_processors
+from vaekit.kernels import flushing_denormals, keep_pages, rounds_on_processors
 from vaekit.objectives import ELBO, Objective
-from vaekit.objectives.objective import Player, Value
-from vaekit.schedules import Schedule, Step, at
+from vaekit.schedules import Schedule, Step
 from vaekit.training.files import ASIDE, NEW, NotWritten, write_tensors, writing
 from vaekit.training.folder import (
     STATE,
@@ -38,15 +36,13 @@ from vaekit.training.folder import (
     take_place,
 )
 from vaekit.training.interrupt import listening
-from vaekit.training.optimizers import SKIPPING
 from vaekit.training.progress import Bar, say
 from vaekit.training.record import line_of, record_of
-from vaekit.training.replay import Replay
 from vaekit.training.run import FORMAT, Run, read_metrics, rewrite_metrics
 from vaekit.training.settings import OPTIMIZERS, Phase, Settings
-from vaekit.training.shares import OBJECTIVE, Share, Shares
+from vaekit.training.shares import Shares
 from vaekit.training.state import State
-from vaekit.training.watch import copies, gradient_norm, name_the_cause, places_of_buffers, put_back
+from vaekit.training.stepper import Stepper
 from vaekit.training.world import World
 
 SAVE_EVERY_SECONDS = 300
@@ -164,10 +160,7 @@ class Training:
         self.state = State(self.model, settings.ema_decay, self.shares.streams)
         self.moving: list[nn.Module] = []
         self.resting: list[nn.Module] = []
-        self.buffers = places_of_buffers(self.model)
-        self.replay: Replay | None = None
         self.stop_asked, self.saved_at = False, 0.0
-        self.agreed: list[bool] = []
         for phase in self.phases:
             self._choose_parts(phase)
 
@@ -203,8 +196,11 @@ class Training:
                 f"warning: a batch of {self.settings.batch_size:,} rows is more than the {rows:,} training rows: "
                 "each epoch is one step."
             )
-        if self.settings.precision != "float32" and self.batches.device.type == "cpu" and not rounds_on_processors():
-            self._say("warning: this processor has no units for bfloat16: training goes on in float32.")
+        if self.batches.device.type == "cpu":
+            if self.settings.precision == "bfloat16" and not rounds_on_processors():
+                self._say("warning: this processor has no units for bfloat16: training goes on in float32.")
+            if self.settings.precision == "float16":
+                self._say("warning: float16 is for GPUs: on a processor it is slower than float32.")
         metrics = self.folder / "metrics.jsonl"
         if self.world.first:
             with self._saving():
@@ -216,17 +212,17 @@ class Training:
         with listening(self._ask_to_stop), Bar("training", total, "steps", done=done, quiet=self.quiet) as bar:
             while counters.phase < len(self.phases):
                 phase = self.phases[counters.phase]
-                players = self._begin(phase)
+                stepper = self._begin(phase)
                 if saved is not None:
                     self.state.restore(saved)
                     saved = None
                 while counters.epoch < phase.epochs and not self._patience_is_over():
-                    self._epoch(phase, players, bar)
+                    self._epoch(stepper, bar)
                 counters.phase, counters.epoch, counters.step = counters.phase + 1, 0, 0
                 self.state.begin_phase()
 
-    def _begin(self, phase: Phase) -> dict[str, Player]:
-        """The players of a phase, each with its optimiser."""
+    def _begin(self, phase: Phase) -> Stepper:
+        """The steps of a phase: its players, each with its optimiser."""
         objective = phase.objective
         device = next(self.model.parameters()).device
         self.state.networks = tuple(network.to(device) for network in objective.networks())
@@ -247,29 +243,16 @@ class Training:
             name: make(player.parameters, lr=0.0, weight_decay=self.settings.weight_decay, **player.options)
             for name, player in players.items()
         }
-        self.replay = self._replay(phase, players) if self._may_replay else None
-        return players
-
-    @property
-    def _may_replay(self) -> bool:
-        """Whether steps can be recorded: on a GPU that has all rows, with all of a batch at once."""
-        return (
-            self.batches.device.type == "cuda"
-            and not self.batches.mapped
-            and self.shares.count == 1
-            and self.settings.optimizer in SKIPPING
-        )
-
-    def _replay(self, phase: Phase, players: dict[str, Player]) -> Replay:
-        return Replay(
+        return Stepper(
             self.model,
+            phase,
             players,
             self.state,
-            self._share,
-            phase.learning_rate,
-            self.settings.clip_norm,
-            self.buffers,
-            self.settings.batch_size,
+            self.shares,
+            self.settings,
+            self.batches,
+            self._skip,
+            self._wishes,
         )
 
     def _begin_parts(self) -> None:
@@ -291,7 +274,7 @@ class Training:
         self.moving = [names[name] for name in phase.train] if phase.train else [self.model]
         self.resting = [names[name] for name in phase.rest]
 
-    def _epoch(self, phase: Phase, players: dict[str, Player], bar: Bar) -> None:
+    def _epoch(self, stepper: Stepper, bar: Bar) -> None:
         """From the batch where the state is to the end of the epoch."""
         counters, started = self.state.counters, time.monotonic()
         self.model.eval()
@@ -303,23 +286,21 @@ class Training:
         order = self.settings.seed, counters.epochs_total, counters.batch
         with closing(self.batches.epoch(*order)) as batches:
             for picked in batches:
-                self._step(phase, players, picked)
-                counters.batch += 1
-                counters.step += 1
+                stepper.take(picked)
                 bar.advance()
-                stop, save = self.agreed if self.world.size > 1 else self._wishes()
+                stop, save = stepper.agreed if self.world.size > 1 else self._wishes()
                 if stop or save:
-                    self._hear()
+                    stepper.hear()
                     now = time.monotonic()
                     counters.seconds, started, self.saved_at = counters.seconds + now - started, now, now
                     with self._saving():
                         self.state.save(self.state_path)
                 if stop:
                     raise Interrupted(f"stopped in epoch {counters.epochs_total + 1}; the state is saved.", self.folder)
-        self._hear()
+        stepper.hear()
         counters.epoch, counters.epochs_total, counters.batch = counters.epoch + 1, counters.epochs_total + 1, 0
         with self._saving():
-            self._report(phase, started)
+            self._report(stepper.phase, started)
             if self.world.first:
                 self.folder = take_place(self.folder)
 
@@ -340,83 +321,6 @@ class Training:
             hint = f"vaekit train --resume {self.folder} goes on from there" if self.saved else "start again"
             kept = "the last state saved is kept" if self.saved else "nothing was saved yet"
             raise UserError(error.message, f"{kept}: make room or make it writable, then {hint}.") from error
-
-    def _step(self, phase: Phase, players: dict[str, Player], picked: Picked) -> None:
-        """By the recording where there is one, else plainly."""
-        counters = self.state.counters
-        step = Step(counters.step, counters.epoch + counters.batch / len(self.batches), phase.epochs)
-        if self.replay is not None and self.replay.plays(picked):
-            self.replay.play(picked, step)
-            if self.replay.full:
-                self._hear()
-        else:
-            self._hear()
-            self._plain_step(phase, players, step, picked)
-
-    def _hear(self) -> None:
-        """Take note of what the steps said that were played since the last time."""
-        counters = self.state.counters
-        for said in self.replay.read() if self.replay is not None else ():
-            for name, told in said.figures.items():
-                if told is not None:
-                    self._log(
-                        name, told.keys(), torch.tensor([*told.values()], dtype=torch.float64), len(said.picked.rows)
-                    )
-            if None in said.figures.values():
-                assert self.replay is not None
-                self._skip(self.replay.cause(said), said.step)
-            else:
-                counters.skipped_in_a_row = 0
-                counters.averaged += self.state.average is not None
-
-    def _plain_step(self, phase: Phase, players: dict[str, Player], step: Step, picked: Picked) -> None:
-        """Each player in turn: value of each example, mean, gradient, step."""
-        counters = self.state.counters
-        cause, size = "", len(picked.rows)
-        shares = self.shares.of(*self.shares.take(picked), size)
-        for name, player in players.items():
-            # What moves in a forward pass (a code book) must be put back if the step is not taken.
-            before = copies(self.buffers)
-            one = partial(self._share, player, step)
-            figures, values, self.agreed = self.shares.compute(one, shares, player.parameters, before, self._wishes())
-            norm = gradient_norm(player.parameters)
-            optimizer = self.state.optimizers[name]
-            if math.isfinite((figures[OBJECTIVE] + norm).item()):
-                if self.settings.clip_norm:
-                    nn.utils.clip_grads_with_norm_(player.parameters, self.settings.clip_norm, norm)
-                optimizer.param_groups[0]["lr"] = at(phase.learning_rate, step) * player.learning_rate
-                optimizer.step()
-                self._log(name, figures.keys(), torch.stack([*figures.values()]), size)
-            else:
-                put_back(before)
-                cause = cause or self.shares.cause(
-                    shares,
-                    values,
-                    lambda share, value, name=name: name_the_cause(self.model, share.batch, value, share.rows, name),
-                )
-                put_back(before)
-            for parameter in player.parameters:
-                parameter.grad = None
-        if cause:
-            self._skip(cause, counters.step)
-        else:
-            counters.skipped_in_a_row = 0
-            self.state.follow_average()
-
-    def _share(self, player: Player, step: Step, share: Share) -> Value:
-        """A player's value of a share of the batch, its gradient added to that of the other shares."""
-        with rounding(share.batch.x.device, self.settings.precision):
-            value = player.value(self.model, share.batch, step)
-            # The gradient of −mean; only into the player's own parameters: nobody else feels this value.
-            down = torch.full_like(value.objective, -1 / len(value.objective))
-            down = down if share.weight is None else down * share.weight
-            # As a product: to be handed a gradient, torch loads its symbolic shapes, half a second of every start.
-            torch.dot(value.objective, down).backward(inputs=player.parameters)
-        return value
-
-    def _log(self, player: str, figures: Iterable[str], means: Tensor, rows: int) -> None:
-        names = (f"{player}_objective" if name == OBJECTIVE else name for name in figures)
-        self.state.add(tuple(names), means, rows)
 
     def _say(self, line: str) -> None:
         if not self.quiet:

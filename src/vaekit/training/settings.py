@@ -60,7 +60,8 @@ class Settings:
         keep_best: keep the weights of the best validation figure rather than the last.
         device: ``cpu``, ``cuda``, ``mps``, or ``auto`` for the best there is.
         precision: ``float32``, or ``bfloat16`` for the factors of matrix products and convolutions in training; sums,
-            densities, weights and everything that is measured afterwards stay ``float32``.
+            densities, weights and everything that is measured afterwards stay ``float32``. ``float16`` is for GPUs
+            without ``bfloat16``: its gradients are scaled (:mod:`vaekit.training.scale`).
         accumulate: shares in which each batch is computed one after the other, in less memory, or at the same time by
             the processes that ``torchrun`` starts; 0 for as many as there are processes. Each share has its own
             noise; an objective that compares the rows of a batch sees those of a share.

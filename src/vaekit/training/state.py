@@ -31,6 +31,7 @@ class Counters:
         skipped, skipped_in_a_row: steps not taken because something was not finite.
         averaged: steps taken by the average of the weights.
         seconds: time spent so far, over all sessions.
+        scale, scale_kept: of gradients in half precision, and the steps since it changed; 0 before the first.
     """
 
     phase: int = 0
@@ -45,6 +46,8 @@ class Counters:
     skipped_in_a_row: int = 0
     averaged: int = 0
     seconds: float = 0.0
+    scale: float = 0.0
+    scale_kept: int = 0
     cause: str = ""
 
 

@@ -1,0 +1,167 @@
+"""The steps of a phase: every player in turn, plainly or from a recording."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from vaekit.data.loader import Loader, Picked
+from vaekit.kernels import rounding
+from vaekit.objectives.objective import Player, Value
+from vaekit.schedules import Step, at
+from vaekit.training.optimizers import SKIPPING
+from vaekit.training.replay import Replay
+from vaekit.training.scale import Scale
+from vaekit.training.settings import Phase, Settings
+from vaekit.training.shares import OBJECTIVE, Share, Shares
+from vaekit.training.state import State
+from vaekit.training.watch import copies, gradient_norm, name_the_cause, places_of_buffers, put_back
+
+
+class Stepper:
+    """Takes the steps of a phase.
+
+    Args:
+        model: what is trained.
+        phase: with its learning rate.
+        players: who steps, by name; each has an optimiser in the state.
+        state: counters, optimisers, sums of figures and averages: what a step moves.
+        shares: how a batch is computed.
+        settings: of the training.
+        batches: the training rows.
+        skip: told of a step that was not taken: why, and its number in the phase.
+        wishes: what this process would have all of them do after a step.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        phase: Phase,
+        players: Mapping[str, Player],
+        state: State,
+        shares: Shares,
+        settings: Settings,
+        batches: Loader,
+        skip: Callable[[str, int], None] = lambda cause, step: None,
+        wishes: Callable[[], list[bool]] = list,
+    ) -> None:
+        self.model, self.phase, self.players, self.state = model, phase, players, state
+        self.shares, self.settings, self.batches = shares, settings, batches
+        self.skip, self.wishes = skip, wishes
+        self.agreed: list[bool] = []  # what any process wished at the last plain step
+        self.scale = Scale(state.counters, settings.precision)
+        self.buffers = places_of_buffers(model)
+        self.replay = self.recording() if self._may_replay else None
+
+    @property
+    def _may_replay(self) -> bool:
+        """Whether steps can be recorded: on a GPU that has all rows, with all of a batch at once."""
+        return (
+            self.batches.device.type == "cuda"
+            and not self.batches.mapped
+            and self.shares.count == 1
+            and self.settings.optimizer in SKIPPING
+            and not self.scale.needed
+        )
+
+    def recording(self) -> Replay:
+        """What records these steps and plays them again."""
+        return Replay(
+            self.model,
+            self.players,
+            self.state,
+            self._share,
+            self.phase.learning_rate,
+            self.settings.clip_norm,
+            self.buffers,
+            self.settings.batch_size,
+        )
+
+    def take(self, picked: Picked) -> None:
+        """A step on these rows: from the recording where there is one, else plainly."""
+        counters = self.state.counters
+        step = Step(counters.step, counters.epoch + counters.batch / len(self.batches), self.phase.epochs)
+        if self.replay is not None and self.replay.plays(picked):
+            self.replay.play(picked, step)
+            if self.replay.full:
+                self.hear()
+        else:
+            self.hear()
+            self._plainly(step, picked)
+        counters.batch += 1
+        counters.step += 1
+
+    def hear(self) -> None:
+        """Take note of what the steps said that were played since the last time."""
+        counters = self.state.counters
+        for said in self.replay.read() if self.replay is not None else ():
+            for name, told in said.figures.items():
+                if told is not None:
+                    self._log(
+                        name, told.keys(), torch.tensor([*told.values()], dtype=torch.float64), len(said.picked.rows)
+                    )
+            if None in said.figures.values():
+                assert self.replay is not None
+                self.skip(self.replay.cause(said), said.step)
+            else:
+                counters.skipped_in_a_row = 0
+                counters.averaged += self.state.average is not None
+
+    def _plainly(self, step: Step, picked: Picked) -> None:
+        """Each player in turn: value of each example, mean, gradient, step."""
+        counters = self.state.counters
+        cause, size, fitted = "", len(picked.rows), True
+        shares = self.shares.of(*self.shares.take(picked), size)
+        for name, player in self.players.items():
+            # What moves in a forward pass (a code book) must be put back if the step is not taken.
+            before = copies(self.buffers)
+            one = partial(self._share, player, step)
+            figures, values, self.agreed = self.shares.compute(one, shares, player.parameters, before, self.wishes())
+            self.scale.undo(player.parameters)
+            norm = gradient_norm(player.parameters)
+            optimizer = self.state.optimizers[name]
+            if math.isfinite((figures[OBJECTIVE] + norm).item()):
+                if self.settings.clip_norm:
+                    nn.utils.clip_grads_with_norm_(player.parameters, self.settings.clip_norm, norm)
+                optimizer.param_groups[0]["lr"] = at(self.phase.learning_rate, step) * player.learning_rate
+                optimizer.step()
+                self._log(name, figures.keys(), torch.stack([*figures.values()]), size)
+            elif self.scale.may_have_overflowed and math.isfinite(figures[OBJECTIVE].item()):
+                put_back(before)
+                fitted = False
+            else:
+                put_back(before)
+                cause = cause or self.shares.cause(
+                    shares,
+                    values,
+                    lambda share, value, name=name: name_the_cause(self.model, share.batch, value, share.rows, name),
+                )
+                put_back(before)
+            for parameter in player.parameters:
+                parameter.grad = None
+        if cause:
+            self.skip(cause, counters.step)
+            return
+        self.scale.follow(fitted)
+        if fitted:
+            counters.skipped_in_a_row = 0
+            self.state.follow_average()
+
+    def _share(self, player: Player, step: Step, share: Share) -> Value:
+        """A player's value of a share of the batch, its gradient added to that of the other shares."""
+        with rounding(share.batch.x.device, self.settings.precision):
+            value = player.value(self.model, share.batch, step)
+            # The gradient of −mean; only into the player's own parameters: nobody else feels this value.
+            down = torch.full_like(value.objective, -self.scale.value / len(value.objective))
+            down = down if share.weight is None else down * share.weight
+            # As a product: to be handed a gradient, torch loads its symbolic shapes, half a second of every start.
+            torch.dot(value.objective, down).backward(inputs=player.parameters)
+        return value
+
+    def _log(self, player: str, figures: Iterable[str], means: Tensor, rows: int) -> None:
+        names = (f"{player}_objective" if name == OBJECTIVE else name for name in figures)
+        self.state.add(tuple(names), means, rows)

@@ -1,0 +1,158 @@
+"""Training in half precision: gradients that would be lost are kept, and those that overflow cost a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from training_cases import SMALL, local_part, metrics, small_plan, train
+
+from vaekit.data.batch import Batch
+from vaekit.errors import TrainingFailed
+from vaekit.objectives import ELBO
+from vaekit.objectives.objective import Value
+from vaekit.recipes import Plan
+from vaekit.schedules import Step
+from vaekit.training import Phase, Settings
+from vaekit.training import scale as module
+from vaekit.training.fit import Training
+from vaekit.training.scale import START, Scale
+from vaekit.training.state import Counters
+from vaekit.training.stepper import Stepper
+
+
+def plan_of(objective: ELBO, epochs: int = 1) -> Plan:
+    return small_plan()._replace(phases=(Phase(objective, epochs, 1e-3),))
+
+
+@local_part("objective/times")
+@dataclass(frozen=True)
+class Times(ELBO):
+    """The bound, many times as large or as small."""
+
+    factor: float = 1.0
+
+    def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
+        value, terms = super().__call__(model, batch, step)
+        return Value(self.factor * value, terms)
+
+
+def stepper_of(plan: Plan, folder: Path, **settings: Any) -> Stepper:
+    given = Settings(batch_size=16, device="cpu", **settings)
+    return Training(plan.model, plan.data, plan.phases, given, folder, quiet=True)._begin(plan.phases[0])
+
+
+def gradients(stepper: Stepper) -> list[Tensor]:
+    """Those of the next step, before it is taken; none if it is not."""
+    found: list[Tensor] = []
+    optimizer: Any = stepper.state.optimizers["model"]
+    parameters = stepper.players["model"].parameters
+    optimizer.step = lambda: found.extend(p.grad.clone() for p in parameters if p.grad is not None)
+    torch.manual_seed(1)
+    stepper.take(next(stepper.batches.epoch(0, 0)))
+    return found
+
+
+class TestFactor:
+    def test_halved_at_once_and_doubled_after_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "PATIENCE", 3)
+        counters = Counters()
+        scale = Scale(counters, "float16")
+        values = []
+        for fitted in (False, True, True, False, True, True, True, True, True, True):
+            scale.follow(fitted)
+            values.append(scale.value / START)
+        assert values == [1 / 2, 1 / 2, 1 / 2, 1 / 4, 1 / 4, 1 / 4, 1 / 2, 1 / 2, 1 / 2, 1]
+        assert Scale(counters, "float16").value == START  # as after a resume
+
+    def test_never_less_than_one(self) -> None:
+        scale = Scale(Counters(), "float16")
+        for _ in range(30):
+            scale.follow(fitted=False)
+        assert scale.value == 1
+        assert not scale.may_have_overflowed
+
+    @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+    def test_only_for_half_precision(self, precision: str) -> None:
+        counters = Counters()
+        scale = Scale(counters, precision)
+        scale.follow(fitted=False)
+        assert (scale.value, scale.may_have_overflowed, counters) == (1, False, Counters())
+
+    def test_undone_to_the_last_bit(self) -> None:
+        layer = nn.Linear(5, 3)
+        gradient = torch.randn(3, 5)
+        layer.weight.grad = gradient * START
+        Scale(Counters(), "float16").undo([*layer.parameters()])
+        assert torch.equal(layer.weight.grad, gradient)
+
+
+@pytest.mark.parametrize("factor", [1.0, 1e-5, 300.0])
+def test_gradients_are_those_of_float32(factor: float, tmp_path: Path) -> None:
+    """Also where, unscaled, most would be rounded to nothing (a hundred-thousandth of the bound)."""
+    exact = gradients(stepper_of(plan_of(Times(factor=factor)), tmp_path))
+    stepper = stepper_of(plan_of(Times(factor=factor)), tmp_path, precision="float16")
+    found: list[Tensor] = []
+    for _ in range(17):
+        if found := gradients(stepper):
+            break
+    assert stepper.scale.value == START or factor > 1
+    for one, other in zip(found, exact, strict=True):
+        assert (one - other).norm() < 0.01 * other.norm()
+
+
+def test_an_overflow_costs_a_step_and_nothing_else(tmp_path: Path) -> None:
+    plan = plan_of(Times(factor=300.0))
+    stepper = stepper_of(plan, tmp_path, precision="float16", ema_decay=0.9)
+    before = {name: value.clone() for name, value in plan.model.state_dict().items()}
+    stepper.take(next(stepper.batches.epoch(0, 0)))
+    counters = stepper.state.counters
+    assert counters.scale == START / 2
+    assert (counters.skipped, counters.skipped_in_a_row, counters.averaged, counters.step) == (0, 0, 0, 1)
+    assert all(torch.equal(value, before[name]) for name, value in plan.model.state_dict().items())
+    assert not stepper.state.means()
+    assert all(parameter.grad is None for parameter in plan.model.parameters())
+
+
+@pytest.mark.parametrize("recipe", sorted(SMALL))
+def test_recipes_train(recipe: str, tmp_path: Path) -> None:
+    """Every step is taken, and the figures are those of float32 to the rounding of half precision."""
+    train(small_plan(recipe), tmp_path / "half", precision="float16", device="cpu")
+    train(small_plan(recipe), tmp_path / "whole", device="cpu")
+    for half, whole in zip(metrics(tmp_path / "half"), metrics(tmp_path / "whole"), strict=True):
+        assert half["skipped"] == 0
+        assert half["validation_log_px"] == pytest.approx(whole["validation_log_px"], rel=0.02)
+
+
+@local_part("objective/broken")
+class Broken(ELBO):
+    """It is no number, or (``by_gradient``) its gradient is none."""
+
+    by_gradient = False
+
+    def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
+        value, terms = super().__call__(model, batch, step)
+        return Value(value + ((value * 0).sqrt() if self.by_gradient else torch.nan), terms)
+
+
+class ByGradient(Broken):
+    by_gradient = True
+
+
+def test_what_is_no_overflow_is_named_at_once(tmp_path: Path) -> None:
+    stepper = stepper_of(plan_of(Broken()), tmp_path, precision="float16")
+    said: list[str] = []
+    stepper.skip = lambda cause, step: said.append(cause)
+    stepper.take(next(stepper.batches.epoch(0, 0)))
+    assert len(said) == 1
+    assert said[0].startswith("the objective became infinite or not a number in row")
+    assert stepper.scale.value == START
+
+
+def test_what_no_factor_helps_ends_the_training(tmp_path: Path) -> None:
+    with pytest.raises(TrainingFailed, match=r"the gradient of .* became infinite or not a number"):
+        train(plan_of(ByGradient(), epochs=20), tmp_path / "run", precision="float16", device="cpu")
