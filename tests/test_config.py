@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from dataclasses import dataclass
+from typing import Any
 
 import part_cases
 import pytest
@@ -13,7 +14,7 @@ import torch
 from torch import nn
 
 import vaekit as vk
-from vaekit.config import build, from_document, is_part, parse, part, parts, slots, to_document
+from vaekit.config import build, completed, from_document, is_part, parse, part, parts, slots, to_document
 from vaekit.schedules import Linear, Step
 from vaekit.testing import check_rebuilds
 
@@ -107,6 +108,21 @@ def test_reading_a_document_imports_nothing_even_in_a_fresh_process() -> None:
 def test_documents_that_do_not_fit_are_a_users_mistake(document: dict, match: str) -> None:
     with pytest.raises(vk.UserError, match=match):
         from_document(document)
+
+
+def test_a_document_gains_what_its_parts_have_gained() -> None:
+    whole = to_document(vk.priors.Vamp(vk.posteriors.Diagonal(vk.networks.MLP(9), 2), (9,)))
+    whole = json.loads(json.dumps(whole))
+
+    def older(document: Any) -> Any:
+        if not isinstance(document, dict):
+            return document
+        return {key: older(item) for key, item in document.items() if key not in ("weights", "minimum_scale", "hidden")}
+
+    assert older(whole) != whole
+    assert completed(older(whole)) == whole
+    assert completed(whole) == whole
+    assert completed({"part": "prior/not-registered", "a": [1]}) == {"part": "prior/not-registered", "a": [1]}
 
 
 def test_tensors_are_not_written_into_documents() -> None:

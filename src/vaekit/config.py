@@ -159,6 +159,18 @@ def from_document(document: Json) -> Any:
     return read(document, "")
 
 
+def completed(document: Json) -> Json:
+    """A document with the arguments that its parts have gained since it was written, at their defaults."""
+    if isinstance(document, list):
+        return [completed(item) for item in document]
+    if not isinstance(document, dict):
+        return document
+    known = _REGISTRY.get(str(document.get("part")))
+    arguments = inspect.signature(known).parameters.values() if known else ()
+    defaults = {each.name: to_document(each.default) for each in arguments if each.default is not each.empty}
+    return defaults | {key: completed(item) for key, item in document.items()}
+
+
 _CALL = re.compile(r"^([a-z][a-z0-9-]*)\((.*)\)$", re.DOTALL)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
 import signal
 from dataclasses import dataclass
@@ -193,6 +194,19 @@ def test_more_epochs_go_on_from_the_end(tmp_path: Path) -> None:
     train(small_plan(epochs=4), tmp_path / "longer", resume=True)
     assert_same_run(tmp_path / "longer", tmp_path / "whole")
     assert training.load(tmp_path / "longer").config["phases"][0]["epochs"] == 4
+
+
+def test_a_part_has_gained_an_option_since(tmp_path: Path) -> None:
+    """A run of an older version goes on: what its config.json does not name is as it was, the default."""
+    train(small_plan(epochs=4), tmp_path / "whole")
+    train(small_plan(epochs=2), tmp_path / "older")
+    path = tmp_path / "older" / "config.json"
+    config = json.loads(path.read_text())
+    assert config["model"]["likelihood"].pop("minimum") == 0
+    assert config["settings"].pop("ema_decay") == 0
+    path.write_text(json.dumps(config))
+    train(small_plan(epochs=4), tmp_path / "older", resume=True)
+    assert_same_run(tmp_path / "older", tmp_path / "whole")
 
 
 def test_resume_starts_where_there_is_nothing(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Options:
     """What else to estimate, by name and with options: split ais:chains=32 … (vaekit list parts has them all)."""
     split: SplitName = None
     limit: Annotated[int | None, given("INT")] = None
-    """Use only so many examples, from the first (default: all)."""
+    """Use only so many examples, at even distances (default: all)."""
     seed: int = 0
     """Of the draws."""
     device: str = "auto"

@@ -32,7 +32,7 @@ class Options:
     samples: int = 500
     """Draws for each example of the importance-weighted likelihood."""
     limit: int = 1000
-    """Use only so many examples, from the first."""
+    """Use only so many examples, at even distances."""
     split: SplitName = None
     seed: int = 0
     """Of the draws."""

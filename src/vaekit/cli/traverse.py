@@ -79,7 +79,7 @@ def run(options: Options) -> int:
     if picture and not is_image(data_set.shape):
         raise UserError(f"examples of shape {data_set.shape} are no images.", "write a .npy or .npz instead.")
     device = next(model.parameters()).device
-    some = Loader(rows.first(ORDERED_ON), data_set.kind, device, 100)
+    some = Loader(rows.spread(ORDERED_ON), data_set.kind, device, 100)
     dense = "density" in model.abilities
     kl = log_likelihood(model, some, 1, seed=options.seed).kl_dims if dense else {}
     ranking = rank_units(encodings(model, some, options.seed), {name: value.tolist() for name, value in kl.items()})

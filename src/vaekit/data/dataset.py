@@ -38,8 +38,24 @@ class Split(NamedTuple):
 
     def first(self, count: int) -> Split:
         """The first ``count`` rows."""
-        label, condition, mask = (c if c is None else c[:count] for c in (self.label, self.condition, self.mask))
-        return Split(self.x[:count], label, None, condition, mask)
+        return self._rows(slice(count))
+
+    def spread(self, count: int) -> Split:
+        """``count`` rows at even distances: in some data the first ones are of a sort. All of them if there are fewer.
+
+        Of a file that is not in memory it is every n-th row, so that it need not be read at once.
+        """
+        rows = len(self.x)
+        if count >= rows:
+            return self.first(rows)
+        step = rows // count
+        return self._rows(
+            slice(0, count * step, step) if isinstance(self.x, np.memmap) else np.arange(count) * rows // count
+        )
+
+    def _rows(self, which: slice | np.ndarray) -> Split:
+        label, condition, mask = (c if c is None else c[which] for c in (self.label, self.condition, self.mask))
+        return Split(self.x[which], label, None, condition, mask)
 
     def columns_in(self, order: list[int]) -> Split:
         """The columns of a table in another order."""

@@ -114,7 +114,7 @@ def evaluate(
         data: a data set of the shape the model was made for.
         split: ``train``, ``validation`` or ``test``.
         samples: K of the importance-weighted estimate.
-        limit: use only the first rows of the split.
+        limit: use only so many rows of the split, at even distances.
         seed: of all random numbers.
         batch_size: rows at a time.
         device: where to compute.
@@ -132,9 +132,8 @@ def evaluate(
     for name, value in {"samples": samples, "limit": 1 if limit is None else limit}.items():
         if value < 1:
             raise UserError(f"{name} must be a whole number from 1, got {value}.")
-    whole = rows = data.split(split)
-    if limit is not None and limit < len(rows.x):
-        rows = rows.first(limit)
+    whole = data.split(split)
+    rows = whole if limit is None else whole.spread(limit)
     loader = Loader(rows, data.kind, device, batch_size)
     with evaluating(model, seed):
         check_likelihood_fits(model, loader.rows(torch.arange(min(batch_size, len(rows.x)))))

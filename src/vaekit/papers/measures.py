@@ -6,7 +6,7 @@ from vaekit.papers.experiment import Measure, Trained
 
 
 def _rows(rows: int | None) -> str:
-    return "all test rows" if rows is None else f"the first {rows:,} test rows"
+    return "all test rows" if rows is None else f"{rows:,} test rows at even distances"
 
 
 def _draws(samples: int) -> str:

@@ -77,7 +77,7 @@ def gather(
     device = next(model.parameters()).device
     options = {"split": split, "samples": samples, "limit": limit, "seed": seed}
     figures = run.evaluate(data, **options, progress=progress)
-    rows = data.split(split).first(limit)
+    rows = data.split(split).spread(limit)
     loader = Loader(rows, data.kind, device, 100)
     latents = encodings(model, loader, seed)
     if findings is None:

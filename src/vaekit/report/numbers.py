@@ -59,7 +59,7 @@ def protocol(material: Material) -> str:
     seen = "values as they are" if binarization == "none" else f"{binarization} binarisation"
     which = "all rows" if figures["split"] == "all" else f"{figures['split']} split"
     whole = len(material.data.split(figures["split"]).x)
-    share = "" if figures["examples"] == whole else f"the first {figures['examples']:,} of "
+    share = "" if figures["examples"] == whole else f"{figures['examples']:,} at even distances of "
     words = (
         f"{figures['data']}, {which}, {share}{whole:,} examples, {seen}, seed {figures['seed']}. "
         f"In nats per example: summed over the values of an example, averaged over the examples. "

@@ -35,7 +35,7 @@ def write_report(
         data_set: other data of the same shape; the run's own without it.
         split: which rows the page is about: ``train``, ``validation``, ``test`` or ``all``.
         samples: draws for each row of the importance-weighted estimate.
-        limit: use only the first rows of the split.
+        limit: use only so many rows of the split, at even distances.
         seed: of all random numbers.
         findings: of the doctor; without them it is asked.
         progress: told the rows finished.

@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from vaekit.config import completed
 from vaekit.errors import UserError
 from vaekit.training.files import ASIDE, NEW, is_leftover, write_json, writing
 from vaekit.training.progress import say
@@ -143,7 +144,7 @@ def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> No
             "it cannot be resumed."
         )
     for key in ("model", "phases", "settings"):
-        for place, old, new in _differences(before[key], now[key], key):
+        for place, old, new in _differences(completed(before[key]), now[key], key):
             if place == "settings/device":
                 say(f"warning: {folder} was started on another device: it will not end with the same bytes.")
             elif key == "phases" and place.endswith("/epochs"):

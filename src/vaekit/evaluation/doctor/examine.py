@@ -67,7 +67,7 @@ def patient_of(
     device = next(model.parameters()).device
     with evaluating(model, seed):
         train, validation = (
-            list(Loader(split.first(limit), data.kind, device, 200)) for split in (data.train, data.validation)
+            list(Loader(split.spread(limit), data.kind, device, 200)) for split in (data.train, data.validation)
         )
     kl: dict[str, list[float]] = {}
     if "density" in model.abilities:

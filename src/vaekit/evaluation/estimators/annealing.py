@@ -45,7 +45,7 @@ class AIS(Annealing):
     """log p(x) by annealed importance sampling with Hamiltonian moves: a lower bound in expectation.
 
     Args:
-        rows: the first so many of the rows that are evaluated.
+        rows: so many of the rows that are evaluated, at even distances.
         temperatures: steps from the start to the joint density.
         chains: of each row.
         leapfrog: steps of a move; there is one move at each temperature.
@@ -54,7 +54,7 @@ class AIS(Annealing):
     """
 
     def __call__(self, question: Question) -> dict[str, Any]:
-        rows = question.first(self.rows)
+        rows = question.some(self.rows)
         result = annealed(question.model, rows, self.path, seed=question.seed, progress=question.progress)
         return {
             "ais_log_p": result.log_p.mean().item(),
@@ -83,7 +83,7 @@ class BDMC(Annealing):
     """
 
     def __call__(self, question: Question) -> dict[str, Any]:
-        rows = question.first(self.rows)
+        rows = question.some(self.rows)
         result = sandwich(question.model, rows, self.path, seed=question.seed, progress=question.progress)
         gap = result.upper - result.lower
         return {

@@ -16,7 +16,7 @@ class InferenceGaps:
     """What the bound loses by q being a diagonal Gaussian, and by being guessed from x by an encoder.
 
     Args:
-        rows: the first so many of the rows that are evaluated.
+        rows: so many of the rows that are evaluated, at even distances.
         steps: of the fit of a posterior to each row.
         draws: for each step.
         samples: draws for the figures.
@@ -39,7 +39,7 @@ class InferenceGaps:
     def __call__(self, question: Question) -> dict[str, Any]:
         result = gaps(
             question.model,
-            question.first(self.rows),
+            question.some(self.rows),
             samples=self.samples,
             steps=self.steps,
             draws=self.draws,

@@ -46,10 +46,10 @@ class Question:
         """The rows as they are stored."""
         return self.loader.split
 
-    def first(self, rows: int) -> Loader:
-        """The first rows only."""
+    def some(self, rows: int) -> Loader:
+        """So many of the rows, at even distances."""
         loader = self.loader
-        return Loader(loader.split.first(rows), loader.kind, loader.device, min(rows, loader.batch_size))
+        return Loader(loader.split.spread(rows), loader.kind, loader.device, min(rows, loader.batch_size))
 
     def why_not_real(self) -> str | None:
         """Why latents cannot be moved through real space."""
