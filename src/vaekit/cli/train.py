@@ -95,8 +95,8 @@ class Options:
     device: Annotated[str | None, given("NAME")] = None
     """cpu, cuda, mps or auto (default: auto)."""
     precision: Annotated[str | None, given("NAME")] = None
-    """float32, or bfloat16 for the factors of matrix products: faster where the machine has units for it
-    (default: float32)."""
+    """float32, or bfloat16 for the factors of matrix products: faster where the machine has units for it; float16 on
+    GPUs without bfloat16 (default: float32)."""
     accumulate: Annotated[int | None, given("N")] = None
     """Shares in which a batch is computed, to save memory, or by the processes of torchrun (default: 1 a process)."""
     out: Annotated[Path | None, given("FOLDER")] = None
