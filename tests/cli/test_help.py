@@ -46,7 +46,7 @@ FLAGS = {
             "--quiet",
         ),
     },
-    "evaluate": {"--samples", "--with", "--split", "--limit", "--seed", "--device", "--parts", "--json"},
+    "evaluate": {"--samples", "--with", "--split", "--limit", "--seed", "--device", "--precision", "--parts", "--json"},
     "fit-prior": {
         *("--prior", "--out", "--epochs", "--learning-rate", "--seed", "--resume", "--overwrite", "--parts", "--json"),
     },

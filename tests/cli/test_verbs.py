@@ -201,6 +201,14 @@ class TestEvaluate:
         assert any(line.startswith("  log p(x|z)") for line in lines)
         assert any("classification" in line for line in lines) == (recipe != "m2")
 
+    def test_rounded_products_are_said(self, vaekit: Command, runs: dict[str, Path]) -> None:
+        asked = "evaluate", runs["vae"], "--samples", 3, "--limit", 30
+        rounded = one_object(vaekit(*asked, "--precision", "bfloat16", "--json").out)
+        plain = one_object(vaekit(*asked, "--json").out)
+        assert (rounded["precision"], plain["precision"]) == ("bfloat16", "float32")
+        assert rounded["nll"] == pytest.approx(plain["nll"], abs=0.5)
+        assert vaekit(*asked, "--precision", "bfloat16").out.splitlines()[0].endswith("example, products in bfloat16")
+
     def test_split_and_seed(self, vaekit: Command, runs: dict[str, Path]) -> None:
         def figures(*options: object) -> dict[str, Any]:
             return one_object(vaekit("evaluate", runs["vae"], "--samples", 2, "--json", *options).out)

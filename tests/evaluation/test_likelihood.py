@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 
 import vaekit as vk
 from vaekit.data import as_dataset
+from vaekit.errors import UserError
 from vaekit.evaluation import bound, evaluate, log_likelihood
 from vaekit.evaluation.likelihood import elements_per_draw, evaluating
 from vaekit.testing import assert_equal, assert_mean_at_most, assert_same, enumerable, linear_gaussian, seeded
@@ -157,6 +159,14 @@ def test_rows_and_samples_are_told_of() -> None:
     assert told == [3, 2]
 
 
+def small() -> tuple[vk.data.Dataset, vk.VAE]:
+    torch.manual_seed(0)
+    data = as_dataset(np.random.RandomState(0).rand(40, 3).astype(np.float32))
+    network = vk.networks.MLP
+    posterior = vk.posteriors.Diagonal(network(3, hidden=(4,)), 2)
+    return data, vk.VAE(vk.priors.StandardNormal(2), posterior, vk.likelihoods.Gaussian(network(2, hidden=(4,)), (3,)))
+
+
 def test_evaluators_are_skipped_by_ability_with_the_reason() -> None:
     torch.manual_seed(0)
     data = as_dataset(np.random.RandomState(0).rand(40, 3).astype(np.float32))
@@ -173,6 +183,36 @@ def test_evaluators_are_skipped_by_ability_with_the_reason() -> None:
     assert "classify" in report["skipped"]["classification"]
     assert report["samples"] == 3
     assert report["examples"] == len(data.test.x)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_products_of_the_likelihood_alone_are_rounded(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("vaekit.evaluation.evaluate")
+    seen = []
+
+    def watched(name: str) -> None:
+        plain = getattr(module, name)
+
+        def asked(*given, **more):
+            seen.append((name, torch.backends.mkldnn.matmul.fp32_precision))  # type: ignore[attr-defined]
+            return plain(*given, **more)
+
+        monkeypatch.setattr(module, name, asked)
+
+    for name in ("log_likelihood", "bound", "encodings"):
+        watched(name)
+    data, model = small()
+    report = evaluate(model, data, samples=3, precision=precision)
+    expected = "bf16" if precision == "bfloat16" else torch.backends.mkldnn.matmul.fp32_precision  # type: ignore[attr-defined]
+    assert dict(seen)["log_likelihood"] == expected
+    assert "bf16" not in {dict(seen)["bound"], dict(seen)["encodings"]}
+    assert report["precision"] == precision
+
+
+def test_an_unknown_precision_is_refused() -> None:
+    data, model = small()
+    with pytest.raises(UserError, match="precision must be one of float32, bfloat16, float16, got 'half'"):
+        evaluate(model, data, samples=3, precision="half")
 
 
 def test_the_budget_counts_the_components_of_a_mixture() -> None:

@@ -15,6 +15,7 @@ from vaekit.evaluation.estimators.question import Estimator, Question, error_of
 from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.latents import active_units, encodings
 from vaekit.evaluation.likelihood import bound, discrete, evaluating, log_likelihood
+from vaekit.kernels import PRECISIONS, rounding
 
 
 class Evaluator(NamedTuple):
@@ -36,9 +37,10 @@ class Evaluator(NamedTuple):
 
 
 def _likelihood(question: Question) -> dict[str, Any]:
-    result = log_likelihood(
-        question.model, question.loader, question.samples, seed=question.seed, progress=question.progress
-    )
+    with rounding(question.loader.device, question.precision):
+        result = log_likelihood(
+            question.model, question.loader, question.samples, seed=question.seed, progress=question.progress
+        )
     nll = -result.log_p.mean().item()
     rows = question.rows
     # Of a density there are no bits before something is said of the cells that it is spread over.
@@ -104,6 +106,7 @@ def evaluate(
     seed: int = 0,
     batch_size: int = 100,
     device: torch.device | str = "cpu",
+    precision: str = "float32",
     estimators: Sequence[Estimator] = (),
     progress: Callable[[int], None] = lambda rows: None,
 ) -> dict[str, Any]:
@@ -118,6 +121,8 @@ def evaluate(
         seed: of all random numbers.
         batch_size: rows at a time.
         device: where to compute.
+        precision: ``bfloat16`` rounds the factors of products in the figures of the likelihood, which is faster
+            and moves them by some thousandths of a nat; all else is ``float32``.
         estimators: what else is asked for, see :mod:`vaekit.evaluation.estimators`.
         progress: told the number of rows finished.
 
@@ -127,8 +132,11 @@ def evaluate(
         ``examples``, ``binarization``) and ``skipped``, by evaluator, with the reason.
 
     Raises:
-        UserError: if the data does not fit the model, there are no samples, or an estimator does not apply.
+        UserError: if the data does not fit the model, there are no samples, the precision is not known, or an
+            estimator does not apply.
     """
+    if precision not in PRECISIONS:
+        raise UserError(f"precision must be one of {', '.join(PRECISIONS)}, got '{precision}'.")
     for name, value in {"samples": samples, "limit": 1 if limit is None else limit}.items():
         if value < 1:
             raise UserError(f"{name} must be a whole number from 1, got {value}.")
@@ -139,7 +147,7 @@ def evaluate(
         check_likelihood_fits(model, loader.rows(torch.arange(min(batch_size, len(rows.x)))))
     other = data.validation if len(data.validation.x) and data.validation.x is not whole.x and split != "all" else None
     validation = None if other is None else Loader(other, data.kind, device, batch_size)
-    question = Question(model, loader, validation, samples, seed, progress)
+    question = Question(model, loader, validation, samples, seed, progress, precision)
     for estimator in estimators:
         if why := estimator.unfit(question):
             raise UserError(f"the {type(estimator).part_name.replace('/', ' ')} does not apply: {why}.")  # type: ignore[attr-defined]
@@ -161,6 +169,7 @@ def evaluate(
         # Of some priors log p(z) is itself only bounded: the KL is then too high and the elbo too low by that gap.
         "prior_is_bound": any(getattr(module, "is_bound", False) for module in model.modules()),
         "samples": samples,
+        "precision": precision,
         "split": split,
         "examples": len(rows.x),
         # Where cells are missing, p(x) is that of the observed ones: the share of them.

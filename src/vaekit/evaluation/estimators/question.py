@@ -27,6 +27,7 @@ class Question:
         samples: draws for each row of the importance-weighted estimate.
         seed: of all random numbers.
         progress: told the rows finished.
+        precision: of the factors of products in the figures of the likelihood.
     """
 
     model: Any
@@ -35,6 +36,7 @@ class Question:
     samples: int
     seed: int
     progress: Callable[[int], None] = lambda rows: None
+    precision: str = "float32"
 
     @property
     def kind(self) -> Kind:
