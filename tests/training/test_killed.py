@@ -21,10 +21,18 @@ from vaekit.cli import main
 OPTIONS = ["--epochs", "12", "--seed", "0", "--network", "mlp:hidden=16", "--batch-size", "32", "--ema-decay", "0.9"]
 
 
+EVERY_EPOCH = """
+import importlib, sys
+from vaekit.cli import main
+importlib.import_module("vaekit.training.fit").REST_SECONDS = 0.0
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 @contextmanager
 def vaekit(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A process of the command line; it is killed at the end if it still runs."""
-    command = [sys.executable, "-m", "vaekit", *arguments]
+    """A process of the command line that saves every epoch; it is killed at the end if it still runs."""
+    command = [sys.executable, "-c", EVERY_EPOCH, *arguments]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

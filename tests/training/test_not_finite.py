@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -196,7 +197,8 @@ def infinite_images() -> Dataset:
     return replace(data, train=Split(x))
 
 
-def test_too_many_in_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_too_many_in_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.import_module("vaekit.training.fit"), "REST_SECONDS", 0.0)
     bad = set(range(12, 200))
     with pytest.raises(TrainingFailed) as failed:
         train(spoilt_plan(bad, a_term, epochs=30), tmp_path / "run", quiet=False)

@@ -21,6 +21,7 @@ from vaekit.errors import Interrupted, UserError
 from vaekit.schedules import Cosine, Linear, Step, Steps
 from vaekit.training import files
 from vaekit.training.fit import Training
+from vaekit.training.state import State
 from vaekit.training.stepper import Stepper
 
 
@@ -186,6 +187,47 @@ def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     train(small_plan(), tmp_path / "run", resume=True)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_ends_of_epochs_that_are_near_to_each_other_are_saved_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first and the last, and whatever the clock says; of a killed run the others are taken again."""
+    fit = importlib.import_module("vaekit.training.fit")
+    monkeypatch.setattr(fit, "REST_SECONDS", 0.0)
+    saves, save = [], State.save
+    monkeypatch.setattr(State, "save", lambda self, path: saves.append(self.counters.epochs_total) or save(self, path))
+    train(small_plan(epochs=6), tmp_path / "each")
+    assert saves == [1, 2, 3, 4, 5, 6]
+    monkeypatch.setattr(fit, "REST_SECONDS", 1e9)
+    saves.clear()
+    train(small_plan(epochs=6), tmp_path / "rarely")
+    assert saves == [1, 6]
+    assert_same_run(tmp_path / "rarely", tmp_path / "each")
+    take, steps = Stepper.take, 0
+
+    def fatal(self: Stepper, picked: Picked) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 18:  # in the fourth epoch
+            raise Killed
+        take(self, picked)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stepper, "take", fatal)
+        with pytest.raises(Killed):
+            train(small_plan(epochs=6), tmp_path / "killed")
+    assert len(metrics(tmp_path / "killed")) == 1
+    assert training.load(tmp_path / "killed").best["epochs"] == 1
+    train(small_plan(epochs=6), tmp_path / "killed", resume=True)
+    assert_same_run(tmp_path / "killed", tmp_path / "each")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 18)
+        with pytest.raises(Interrupted):
+            train(small_plan(epochs=6), tmp_path / "stopped")
+    assert len(metrics(tmp_path / "stopped")) == 3
+    train(small_plan(epochs=6), tmp_path / "stopped", resume=True)
+    assert_same_run(tmp_path / "stopped", tmp_path / "each")
 
 
 def test_more_epochs_go_on_from_the_end(tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ from vaekit.training.state import State
 from vaekit.training.stepper import Stepper
 from vaekit.training.world import World
 
-SAVE_EVERY_SECONDS = 300
+SAVE_EVERY_SECONDS = 300  # inside an epoch
+REST_SECONDS = 2.0  # between the ends of two epochs that are saved: small data has fifty a second
 MOST_SKIPPED_IN_A_ROW = 20
 
 
@@ -160,7 +161,9 @@ class Training:
         self.state = State(self.model, settings.ema_decay, self.shares.streams)
         self.moving: list[nn.Module] = []
         self.resting: list[nn.Module] = []
-        self.stop_asked, self.saved_at = False, 0.0
+        self.stop_asked, self.saved_at = False, time.monotonic()
+        self.unsaved: list[dict[str, Any]] = []  # records of epochs since the last save
+        self.kept_is_new, self.saved_epochs = False, 0
         for phase in self.phases:
             self._choose_parts(phase)
 
@@ -190,6 +193,7 @@ class Training:
             self._begin_parts()
             self.shares.streams.begin()
         counters = self.state.counters
+        self.saved_epochs = counters.epochs_total
         rows = self.batches.num_rows
         if self.settings.batch_size > rows:
             self._say(
@@ -282,7 +286,6 @@ class Training:
             module.train()
         for module in self.resting:
             module.eval()
-        self.saved_at = started
         order = self.settings.seed, counters.epochs_total, counters.batch
         with closing(self.batches.epoch(*order)) as batches:
             for picked in batches:
@@ -292,17 +295,13 @@ class Training:
                 if stop or save:
                     stepper.hear()
                     now = time.monotonic()
-                    counters.seconds, started, self.saved_at = counters.seconds + now - started, now, now
-                    with self._saving():
-                        self.state.save(self.state_path)
+                    counters.seconds, started = counters.seconds + now - started, now
+                    self._save()
                 if stop:
                     raise Interrupted(f"stopped in epoch {counters.epochs_total + 1}; the state is saved.", self.folder)
         stepper.hear()
         counters.epoch, counters.epochs_total, counters.batch = counters.epoch + 1, counters.epochs_total + 1, 0
-        with self._saving():
-            self._report(stepper.phase, started)
-            if self.world.first:
-                self.folder = take_place(self.folder)
+        self._report(stepper.phase, started)
 
     def _wishes(self) -> list[bool]:
         """Whether to stop, and whether to save: the processes agree on both in every step."""
@@ -337,14 +336,14 @@ class Training:
             raise TrainingFailed(
                 f"{counters.skipped_in_a_row} steps in a row were not finite: {cause}. "
                 + (
-                    f"The state at the end of epoch {counters.epochs_total} is kept in {self.folder}."
-                    if counters.epochs_total
+                    f"The state at the end of epoch {self.saved_epochs} is kept in {self.folder}."
+                    if self.saved_epochs
                     else "No epoch was finished."
                 )
             )
 
     def _report(self, phase: Phase, started: float) -> None:
-        """Validate, remember the best, write the epoch's line, save."""
+        """Validate, remember the best, take note of the epoch, and save if it is time."""
         state, counters = self.state, self.state.counters
         figures = self.shares.over(
             self.validation, lambda rows, share: bound(state.shown, rows, seed=self.settings.seed + share)
@@ -356,19 +355,44 @@ class Training:
         counters.seconds += time.monotonic() - started
         record = record_of(counters, phase, now, state.means(), figures, watched, kept)
         state.sums = {}
-        # In this order: a stop between two of them is undone by resuming from the state of the epoch before.
-        if self.world.first:
-            with open(self.folder / "metrics.jsonl", "a") as file:
-                file.write(json.dumps(record) + "\n")
-            if kept:
-                write_tensors(self.folder / "model.safetensors", state.best)
-        state.save(self.state_path)
+        self.unsaved.append(record)
+        self.kept_is_new |= kept
+        if self._time_to_save(phase):
+            self._save()
+            if self.world.first:
+                with self._saving():
+                    self.folder = take_place(self.folder)
         if not self.world.first:
             return
         for found in self._doctor.visit(record):
             self._say(f"warning: epoch {counters.epochs_total}: {found.line}")
         if line := line_of(counters.epochs_total, self._planned, figures, kept):
             self._say(line)
+
+    def _time_to_save(self, phase: Phase) -> bool:
+        """At the end of the first epoch, of the last, and of those in between that are not too near to each other."""
+        return (
+            self.world.size > 1  # whose clocks differ
+            or not self.saved
+            or self.state.counters.epoch == phase.epochs
+            or self._patience_is_over()
+            or time.monotonic() - self.saved_at >= REST_SECONDS
+        )
+
+    def _save(self) -> None:
+        """Write what has happened since the last time.
+
+        In this order: a stop between two files is undone by resuming, from the state that was saved before.
+        """
+        with self._saving():
+            if self.world.first:
+                with open(self.folder / "metrics.jsonl", "a") as file:
+                    file.write("".join(json.dumps(record) + "\n" for record in self.unsaved))
+                if self.kept_is_new:
+                    write_tensors(self.folder / "model.safetensors", self.state.best)
+            self.state.save(self.state_path)
+        self.unsaved, self.kept_is_new = [], False
+        self.saved_at, self.saved_epochs = time.monotonic(), self.state.counters.epochs_total
 
     @property
     def _planned(self) -> int:
@@ -377,8 +401,9 @@ class Training:
 
     @cached_property
     def _doctor(self) -> Attending:
-        """Called to the first epoch of this session, after its record is written; those before it were seen."""
-        before = read_metrics(self.folder / "metrics.jsonl")[:-1]
+        """Called to the first epoch of this session; those before it were seen."""
+        now = self.state.counters.epochs_total
+        before = [each for each in read_metrics(self.folder / "metrics.jsonl") if each["epoch"] < now]
         return Attending(self.state.shown, self.validation, before, self._planned)
 
     def _patience_is_over(self) -> bool:
