@@ -27,6 +27,7 @@ class Question:
         samples: draws for each row of the importance-weighted estimate.
         seed: of all random numbers.
         progress: told the rows finished.
+        open_run: opens a run folder that an estimator names; ``None`` where there is nothing that does.
     """
 
     model: Any
@@ -35,6 +36,7 @@ class Question:
     samples: int
     seed: int
     progress: Callable[[int], None] = lambda rows: None
+    open_run: Callable[[str], Any] | None = None
 
     @property
     def kind(self) -> Kind:
