@@ -34,6 +34,12 @@ KEYS = {
     "parzen:samples=20": {
         *("parzen_log_p", "parzen_standard_error", "parzen_width", "parzen_samples", "parzen_warning"),
     },
+    "quality:samples=20": {
+        *("quality_frechet", "quality_kernel", "quality_kernel_standard_error"),
+        *("quality_precision", "quality_recall", "quality_density", "quality_coverage"),
+        *("quality_features", "quality_dimensions", "quality_neighbours"),
+        *("quality_samples", "quality_samples_are", "quality_examples"),
+    },
 }
 
 
@@ -56,7 +62,8 @@ def test_all_at_once(vaekit: Command, runs: dict[str, Path]) -> None:
     for keys in KEYS.values():
         assert keys <= figures.keys()
     assert figures["bdmc_examples"] == figures["ais_examples"] == figures["gaps_examples"] == 3
-    assert figures["split_examples"] == 20
+    assert figures["split_examples"] == figures["quality_examples"] == figures["quality_samples"] == 20
+    assert figures["quality_dimensions"] == 64
     parts_of_kl = figures["split_index_code"] + figures["split_total_correlation"] + figures["split_dimension_kl"]
     assert parts_of_kl == pytest.approx(figures["split_kl"], abs=1e-3)
     assert figures["bits_per_dim"] == pytest.approx(figures["nll"] / (64 * np.log(2)))
@@ -64,10 +71,13 @@ def test_all_at_once(vaekit: Command, runs: dict[str, Path]) -> None:
 
 
 def test_for_people(vaekit: Command, runs: dict[str, Path]) -> None:
-    said = vaekit("evaluate", runs["hvae"], "--samples", 3, "--limit", 5, "--with", *KEYS)
+    said = vaekit("evaluate", runs["hvae"], "--samples", 3, "--limit", 7, "--with", *KEYS)
     assert said.code == 0, said.err
     for words in ("log p(x), AIS", "BDMC gap", "I(row; z)", "KL of q(z)", "approx. gap", "amort. gap", "Parzen window"):
         assert words in said.out
+    for words in ("Fréchet dist.", "kernel dist.", "precision", "recall", "density", "coverage"):
+        assert f"\n  {words} " in said.out
+    assert "of 64 values; 7 examples, 20 draws of p(x|z); to be compared only where all of this is the same" in said.out
     assert "Beware: a Parzen window is no estimate of log p(x)" in said.out
 
 
@@ -85,6 +95,32 @@ def test_grey_levels_under_a_density(vaekit: Command, tmp_path: Path) -> None:
     assert plain["bits_per_dim"] is plain["dequantization"] is None
 
 
+@pytest.mark.parametrize("name", ["vae", "aae", "hamiltonian", "hvae", "m2", "ladder", "dlgm", "vq-vae"])
+def test_samples_of_every_run_in_the_eyes_of_every_encoder(vaekit: Command, runs: dict[str, Path], name: str) -> None:
+    """Each model with the next one's encoder: of points, codes, classes, several levels."""
+    names = list(runs)
+    features = runs[names[(names.index(name) + 1) % 8]]
+    asked = ["--samples", 1, "--limit", 20, "--json", "--with", f"quality:samples=30,features={features}"]
+    said = vaekit("evaluate", runs[name], *asked)
+    assert said.code == 0, said.err
+    figures = json.loads(said.out)
+    assert figures["quality_features"] == str(features)
+    assert figures["quality_dimensions"] > 0
+    assert figures["quality_frechet"] > 0
+    assert 0 <= figures["quality_recall"] <= 1
+
+
+def test_a_conditional_model_and_means(vaekit: Command, tmp_path: Path) -> None:
+    where = ["--out", tmp_path / "run", "--epochs", 1, "--network", "mlp:hidden=8", "--quiet"]
+    assert vaekit("train", "digits:condition=label", *where).code == 0
+    asked = ["--samples", 1, "--limit", 20, "--with", "quality:samples=50,mean=true"]
+    said = vaekit("evaluate", tmp_path / "run", *asked)
+    assert said.code == 0, said.err
+    assert "50 means of p(x|z), from which even the true model is apart" in said.out
+    message, _ = vaekit.refused("evaluate", tmp_path / "run", "--with", f"quality:features={tmp_path / 'run'}")
+    assert message.endswith("cannot give the features: its encoder needs a condition beside x.")
+
+
 NOT_ANSWERED = {
     "aae --with ais": "the estimator ais does not apply: the model has no density (its posterior is a point)",
     "aae --with gaps": "the estimator gaps does not apply: the model has no density",
@@ -95,6 +131,11 @@ NOT_ANSWERED = {
     "vae --with dequantized": "p(x) is a probability already, and bits_per_dim is in every evaluation",
     "vectors --with dequantized": "the data are not grey levels",
     "vae --split all --with parzen": "its width is chosen on validation rows, and there are none",
+    "vae --with quality:samples=6": "quality' cannot be made: samples must be at least neighbours + 2 = 7, got 6",
+    "vae --with quality:neighbours=0,samples=9": "neighbours must be at least 1, got 0",
+    "vae --limit 6 --with quality": "quality does not apply: it needs 7 rows or more, and there are 6",
+    "vae --with quality:features=pixels": "the features 'pixels' cannot be had: pixels/config.json is not there",
+    "vae --with quality:features=3": "the option features of the estimator 'quality' must be a word, got '3'",
     "vae --with iwae": "unknown estimator 'iwae'; known: ais",
     "vae --with ais:chain=2": "unknown option of the estimator 'ais' 'chain'; known:",
     "vae --with ais:chains=0": "the estimator 'ais' cannot be made: chains must be at least 1, got 0",

@@ -109,6 +109,7 @@ def evaluate(
     precision: str = "float32",
     estimators: Sequence[Estimator] = (),
     progress: Callable[[int], None] = lambda rows: None,
+    open_run: Callable[[str], Any] | None = None,
 ) -> dict[str, Any]:
     """All figures of a model on one split, in nats per example, with their protocol.
 
@@ -125,6 +126,7 @@ def evaluate(
             and moves them by some thousandths of a nat; all else is ``float32``.
         estimators: what else is asked for, see :mod:`vaekit.evaluation.estimators`.
         progress: told the number of rows finished.
+        open_run: opens the run folders that estimators name (:func:`vaekit.load`, which ``Run.evaluate`` gives).
 
     Returns:
         The figures by name (``elbo``, ``nll``, ``nll_standard_error``, ``log_px``, ``kl``,
@@ -147,7 +149,7 @@ def evaluate(
         check_likelihood_fits(model, loader.rows(torch.arange(min(batch_size, len(rows.x)))))
     other = data.validation if len(data.validation.x) and data.validation.x is not whole.x and split != "all" else None
     validation = None if other is None else Loader(other, data.kind, device, batch_size)
-    question = Question(model, loader, validation, samples, seed, progress, precision)
+    question = Question(model, loader, validation, samples, seed, progress, precision, open_run)
     for estimator in estimators:
         if why := estimator.unfit(question):
             raise UserError(f"the {type(estimator).part_name.replace('/', ' ')} does not apply: {why}.")  # type: ignore[attr-defined]

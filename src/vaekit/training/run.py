@@ -130,7 +130,7 @@ class Run:
             data = data.read_as(self.kind).numbered_as(classes, others="classify" not in self.model.abilities)
         self.check(data)
         device = next(self.model.parameters()).device
-        return evaluate(self.model, data, device=device, **options)
+        return evaluate(self.model, data, device=device, open_run=load, **options)
 
     def check(self, data: Dataset) -> None:
         """

@@ -28,6 +28,7 @@ class Question:
         seed: of all random numbers.
         progress: told the rows finished.
         precision: of the factors of products in the figures of the likelihood.
+        open_run: opens a run folder that an estimator names; ``None`` where there is nothing that does.
     """
 
     model: Any
@@ -37,6 +38,7 @@ class Question:
     seed: int
     progress: Callable[[int], None] = lambda rows: None
     precision: str = "float32"
+    open_run: Callable[[str], Any] | None = None
 
     @property
     def kind(self) -> Kind:
