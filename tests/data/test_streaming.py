@@ -18,11 +18,11 @@ from vaekit.data import Split, chunks
 from vaekit.data import loader as loader_module
 from vaekit.data.ahead import ahead
 from vaekit.data.kinds import Binary, Counts, GreyLevels
-from vaekit.data.loader import Loader
+from vaekit.data.loader import Loader, Picked
 from vaekit.data.mapped import MappedRows, take
 from vaekit.data.shuffle import BLOCKS, in_batches, in_order, shuffled
 from vaekit.errors import Interrupted, UserError
-from vaekit.training.fit import Training
+from vaekit.training.stepper import Stepper
 
 RNG = np.random.default_rng(0)
 
@@ -185,16 +185,16 @@ class TestBatches:
             training.fit(plan.model, digits, phases=plan.phases, out=tmp_path / folder, quiet=True, **options)
 
         fit("whole")
-        step, count = Training._step, 0
+        take, count = Stepper.take, 0
 
-        def counted(self: Training, *arguments: Any) -> None:
+        def counted(self: Any, picked: Picked) -> None:
             nonlocal count
             count += 1
-            self.stop_asked = count == 6
-            step(self, *arguments)
+            self.wishes.__self__.stop_asked = count == 6
+            take(self, picked)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Training, "_step", counted)
+            patch.setattr(Stepper, "take", counted)
             with pytest.raises(Interrupted):
                 fit("stopped")
         fit("stopped", resume=True)
