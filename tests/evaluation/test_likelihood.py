@@ -211,8 +211,8 @@ def test_products_of_the_likelihood_alone_are_rounded(precision: str, monkeypatc
 
 def test_an_unknown_precision_is_refused() -> None:
     data, model = small()
-    with pytest.raises(UserError, match="precision must be one of float32, bfloat16, float16, got 'half'"):
-        evaluate(model, data, samples=3, precision="half")
+    with pytest.raises(UserError, match="precision must be one of float32, bfloat16, got 'float16'"):
+        evaluate(model, data, samples=3, precision="float16")
 
 
 def test_the_budget_counts_the_components_of_a_mixture() -> None:
