@@ -21,6 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vaekit.kernels.tracing import traced
+
 FACTORS = 64  # in one product: 2⁻⁶⁴ is far from the smallest number of float32
 MANY = 4
 BITS = 4  # of the factors 1 + exp u: their product is finite while the u that are large add up to less than 88
@@ -30,7 +32,7 @@ FAST = {torch.float32, torch.float64}
 def bernoulli_log_prob(logits: Tensor, x: Tensor) -> Tensor:
     """Σ_d x_d l_d − softplus(l_d) over the last axis, in nats, ``(*leading,)``; finite wherever the logits are.
 
-    A float16 or tracing by ``torch.compile`` gets torch's cross entropy; a GPU gets it too, with a shorter gradient.
+    A float16 or what is being compiled gets torch's cross entropy; a GPU gets it too, with a shorter gradient.
 
     Args:
         logits: ``(*leading, dims)``.
@@ -41,7 +43,7 @@ def bernoulli_log_prob(logits: Tensor, x: Tensor) -> Tensor:
         logits.dtype == x.dtype
         and logits.dtype in FAST
         and logits.device.type in ("cpu", "cuda")
-        and not torch.compiler.is_compiling()
+        and not traced()
     ):
         return LogProb.apply(logits, x) if torch.is_grad_enabled() else _forward(logits, x)  # type: ignore[return-value]
     return _by_torch(logits, x)

@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vaekit.kernels.tracing import traced
+
 
 class Shape(NamedTuple):
     """What a transposed convolution is, but for its numbers.
@@ -44,14 +46,17 @@ def transposed(x: Tensor, weight: Tensor, bias: Tensor | None, shape: Shape) -> 
         and x.numel() > 0
         and torch.backends.mkldnn.is_available()
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
+        and not traced()
     )
     return Transposed.apply(x, weight, bias, shape) if fast else plain(x, weight, bias, shape)  # type: ignore[return-value]
 
 
 def plain(x: Tensor, weight: Tensor, bias: Tensor | None, shape: Shape) -> Tensor:
     """The same by torch's own operations."""
-    y = F.conv_transpose2d(x, weight, bias, shape.stride, shape.padding, shape.output_padding)
+    apart = bias is not None and traced()
+    y = F.conv_transpose2d(x, weight, None if apart else bias, shape.stride, shape.padding, shape.output_padding)
+    if apart:
+        y = y + bias[:, None, None]
     y = y[..., : y.shape[-2] - shape.crop, : y.shape[-1] - shape.crop] if shape.crop else y
     return y.relu() if shape.rectified else y
 

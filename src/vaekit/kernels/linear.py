@@ -8,6 +8,7 @@ from torch import Tensor
 
 from vaekit.kernels import onednn
 from vaekit.kernels.route import Route, chosen
+from vaekit.kernels.tracing import traced
 
 WORTH = 1 << 18  # multiplications; below it the call costs more than the sum
 
@@ -16,13 +17,13 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x Wᵀ + bias, ``(*leading, in)`` to ``(*leading, out)``: what ``torch.nn.functional.linear`` gives, to rounding.
 
     oneDNN is asked for float32 on a processor, where it is the faster one and the layer is large enough to matter.
-    Everything else (float64, a GPU, autocast, tracing by ``torch.compile``) goes torch's way.
+    Everything else (float64, a GPU, autocast, what is being compiled) goes torch's way.
     """
     if (
         x.numel() * weight.shape[0] >= WORTH
         and x.dtype == weight.dtype == torch.float32
         and x.device.type == "cpu"
-        and not torch.compiler.is_compiling()
+        and not traced()
         and chosen() is Route.ONEDNN
         and not torch.is_autocast_enabled("cpu")
     ):

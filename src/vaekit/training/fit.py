@@ -257,6 +257,7 @@ class Training:
             self.batches,
             self._skip,
             self._wishes,
+            self._say,
         )
 
     def _begin_parts(self) -> None:

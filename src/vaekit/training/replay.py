@@ -1,14 +1,18 @@
-"""Steps without a word to the processor in between, recorded once on a GPU and played again.
+"""Steps without a word to the processor in between, recorded once and played again.
 
 A small model asks a GPU for a hundred small kernels a step, and Python takes longer to ask than they take to run. A
 CUDA graph asks for all of them at once. What is recorded may not wait for the GPU: whether a step is taken is decided
 there, and what it said is read every so many steps.
+
+A step that decides nothing outside can be compiled as a whole, too (:mod:`vaekit.training.program`), on a processor
+and on a GPU, where the graph then asks for the kernels of the compiler.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -19,6 +23,7 @@ from vaekit.data.loader import Picked
 from vaekit.kernels.pieces import pieces
 from vaekit.objectives.objective import Player, Value
 from vaekit.schedules import Schedule, Step, at
+from vaekit.training.program import Call, NotWritable, program
 from vaekit.training.shares import OBJECTIVE, Share, means
 from vaekit.training.state import State, memory
 from vaekit.training.watch import copies, gradient_norm, name_the_cause, same_noise_after
@@ -88,6 +93,10 @@ class Replay:
         clip_norm: as of the settings.
         buffers: owners and names of the buffers.
         batch_size: rows of a full batch.
+        compiles: whether the steps are compiled; every one of them, so that a run that goes on computes what it would
+            have computed.
+        say: told why they are not, after all.
+        around: where the program is run.
     """
 
     def __init__(
@@ -100,10 +109,14 @@ class Replay:
         clip_norm: float,
         buffers: list[tuple[nn.Module, str]],
         batch_size: int,
+        compiles: bool = False,
+        say: Callable[[str], None] = lambda why: None,
+        around: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self.model, self.players, self.state, self.share = model, players, state, share
         self.learning_rate, self.clip_norm = learning_rate, clip_norm
         self.buffers, self.batch_size = buffers, batch_size
+        self.compiles, self.say, self.around = compiles, say, around
         self.device = next(model.parameters()).device
         self.cells = Cells(self.device)
         self.averaged, self.one = torch.zeros((), device=self.device), torch.ones((), device=self.device)
@@ -111,13 +124,19 @@ class Replay:
         self.said: Tensor | None = None  # the last lines, (WINDOW, numbers)
         self.unread: list[tuple[int, Picked]] = []
         self.steps, self.possible = 0, True
+        self.compiled: Call | None = None
         self.graph: torch.cuda.CUDAGraph | None = None
         self.input = Picked(torch.empty(0), torch.empty(0), lambda rows, places: Batch(rows))
         self.places_of_buffers: list[Tensor] = []
 
-    def plays(self, picked: Picked) -> bool:
-        """Whether it can take the step."""
-        return self.possible and len(picked.rows) == self.batch_size
+    def plays(self, picked: Picked, step: Step) -> bool:
+        """Whether it can take the step; before the first one the steps are compiled, if they are to be."""
+        if not self.possible or len(picked.rows) != self.batch_size:
+            return False
+        self.cells.go_to(step)
+        if self.compiles and self.compiled is None:
+            self._compile(picked)
+        return self.possible
 
     @property
     def full(self) -> bool:
@@ -125,24 +144,36 @@ class Replay:
         return len(self.unread) == WINDOW
 
     def play(self, picked: Picked, step: Step) -> None:
-        """Take a step; what it said is read later."""
-        self.cells.go_to(step)
+        """Take a step that it :meth:`plays`; what it said is read later."""
         if not self.unread:
             self.averaged.fill_(self.state.counters.averaged)
         self.unread.append((step.index, picked))
         self.steps += 1
-        if self.device.type != "cuda" or self.steps <= WARM:
+        if self.device.type == "cuda" and self.steps > WARM and self.graph is None:
+            self.graph = self._record(picked)
+        if self.graph is not None:
+            self._show(picked)
+            self.graph.replay()
+        elif self.possible and (self.compiled is None or self.device.type == "cuda"):
             self._try(picked)
-            return
-        self.graph = self.graph or self._record(picked)
-        if self.graph is None:
-            self._step(picked)
-            return
+        else:
+            self._take(picked)
+
+    def _show(self, picked: Picked) -> None:
+        """Put rows and buffers where a recording looks for them."""
         self._return_buffers()
         self.input.rows.copy_(picked.rows)
         if self.input.places is not self.input.rows:
             self.input.places.copy_(picked.places)
-        self.graph.replay()
+
+    def _take(self, picked: Picked) -> None:
+        """A step by what there is: the compiled one, or the operations one by one."""
+        if self.compiled is None:
+            self._step(picked)
+            return
+        self._show(picked)
+        with self.around():
+            self.compiled()
 
     def read(self) -> list[Said]:
         """What was said since the last time, step by step."""
@@ -185,7 +216,7 @@ class Replay:
                 warnings.simplefilter("always")
                 torch.cuda.set_sync_debug_mode("warn")
             try:
-                self._step(picked)
+                self._take(picked)
             finally:
                 if self.device.type == "cuda":
                     torch.cuda.set_sync_debug_mode("default")
@@ -194,14 +225,11 @@ class Replay:
 
     def _record(self, picked: Picked) -> torch.cuda.CUDAGraph | None:
         """Record a step without taking it, if that can be done."""
-        rows = picked.rows.clone()
-        places = rows if picked.places is picked.rows else picked.places.clone()
-        self.input = Picked(rows, places, picked.make)
-        self.places_of_buffers = self._buffers()
+        self._look_at(picked)
         graph, numbers = torch.cuda.CUDAGraph(), torch.cuda.get_rng_state(self.device)
         try:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                self._step(self.input)
+                self._take(self.input)
         except RuntimeError:
             # A recording that broke off leaves the generator waiting for its end: an empty one ends it.
             with torch.cuda.graph(torch.cuda.CUDAGraph()):
@@ -211,6 +239,57 @@ class Replay:
             self.possible = False
             return None
         return graph
+
+    def _look_at(self, picked: Picked) -> None:
+        """Let recordings look at rows like these, and at the buffers where they are."""
+        if not self.places_of_buffers:
+            rows = picked.rows.clone()
+            places = rows if picked.places is picked.rows else picked.places.clone()
+            self.input = Picked(rows, places, picked.make)
+            self.places_of_buffers = self._buffers()
+
+    def _compile(self, picked: Picked) -> None:
+        """Compile the step without taking it; where that cannot be done, say why."""
+        self._look_at(picked)
+        try:
+            with self._nothing_moved():
+                # Once so, in which optimisers and cells set themselves up; what happens only then is not for a program.
+                self._step(self.input)
+            if self.cells.looked_at:
+                raise NotWritable("it looks at the number of the step")
+            inputs = [*{id(each): each for each in (self.input.rows, self.input.places, *self._moving())}.values()]
+            with self._nothing_moved():
+                self.compiled = program(lambda: self._step(self.input), inputs)
+        except NotWritable as why:
+            self.say(f"warning: the steps are not compiled: {why}.")
+            self.compiles = False
+            self.possible = self.device.type == "cuda" and not self.cells.looked_at
+
+    @contextmanager
+    def _nothing_moved(self) -> Iterator[None]:
+        """Afterwards everything is as it was, and what an optimiser has made as it begins: at 0."""
+        before = {id(each): each.detach().clone() for each in self._moving()}
+        try:
+            with same_noise_after(self.device):
+                yield
+        finally:
+            self._forget()
+            with torch.no_grad():
+                for each in self._moving():
+                    each.copy_(before[id(each)]) if id(each) in before else each.zero_()
+
+    def _moving(self) -> list[Tensor]:
+        """What a step writes to."""
+        modules = [self.model, *self.state.networks, *([self.state.average] if self.state.average is not None else [])]
+        optimizers = self.state.optimizers.values()
+        kept = [value for optimizer in optimizers for state in optimizer.state.values() for value in state.values()]
+        said = [] if self.said is None else [self.said]
+        return [
+            *(each for module in modules for each in (*module.parameters(), *module.buffers())),
+            *(each for each in kept if isinstance(each, Tensor)),
+            self.averaged,
+            *said,
+        ]
 
     def _forget(self) -> None:
         """Gradients and buffers that a broken recording made: nothing has ever been computed in their place."""

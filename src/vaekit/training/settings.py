@@ -65,6 +65,8 @@ class Settings:
         accumulate: shares in which each batch is computed one after the other, in less memory, or at the same time by
             the processes that ``torchrun`` starts; 0 for as many as there are processes. Each share has its own
             noise; an objective that compares the rows of a batch sees those of a share.
+        compile: make one program of a step (:mod:`vaekit.training.program`): some seconds at the start, less in every
+            step. It needs a C++ compiler. Sums are those of the other way to rounding.
 
     Raises:
         ValueError: if a number is out of range, or the optimiser or the precision is not known.
@@ -81,6 +83,7 @@ class Settings:
     device: str = "auto"
     precision: str = "float32"
     accumulate: int = 0
+    compile: bool = False
 
     def __post_init__(self) -> None:
         _whole("batch_size", self.batch_size, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -35,6 +36,7 @@ class Stepper:
         batches: the training rows.
         skip: told of a step that was not taken: why, and its number in the phase.
         wishes: what this process would have all of them do after a step.
+        say: told what a person should know.
     """
 
     def __init__(
@@ -48,20 +50,26 @@ class Stepper:
         batches: Loader,
         skip: Callable[[str, int], None] = lambda cause, step: None,
         wishes: Callable[[], list[bool]] = list,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.model, self.phase, self.players, self.state = model, phase, players, state
         self.shares, self.settings, self.batches = shares, settings, batches
-        self.skip, self.wishes = skip, wishes
+        self.skip, self.wishes, self.say = skip, wishes, say
         self.agreed: list[bool] = []  # what any process wished at the last plain step
         self.scale = Scale(state.counters, settings.precision)
         self.buffers = places_of_buffers(model)
         self.replay = self.recording() if self._may_replay else None
+        if settings.compile and self.replay is None:
+            say(
+                "warning: the steps are not compiled: that needs all rows in memory, one share of a batch, adam, and a "
+                "precision other than float16."
+            )
 
     @property
     def _may_replay(self) -> bool:
-        """Whether steps can be recorded: on a GPU that has all rows, with all of a batch at once."""
+        """Whether steps can be recorded: where all rows are on the device, with all of a batch at once."""
         return (
-            self.batches.device.type == "cuda"
+            (self.batches.device.type == "cuda" or self.settings.compile)
             and not self.batches.mapped
             and self.shares.count == 1
             and self.settings.optimizer in SKIPPING
@@ -79,13 +87,19 @@ class Stepper:
             self.settings.clip_norm,
             self.buffers,
             self.settings.batch_size,
+            self.settings.compile,
+            self.say,
+            self._rounding if self.batches.device.type == "cpu" else nullcontext,
         )
+
+    def _rounding(self) -> AbstractContextManager[None]:
+        return rounding(self.batches.device, self.settings.precision)
 
     def take(self, picked: Picked) -> None:
         """A step on these rows: from the recording where there is one, else plainly."""
         counters = self.state.counters
         step = Step(counters.step, counters.epoch + counters.batch / len(self.batches), self.phase.epochs)
-        if self.replay is not None and self.replay.plays(picked):
+        if self.replay is not None and self.replay.plays(picked, step):
             self.replay.play(picked, step)
             if self.replay.full:
                 self.hear()
@@ -153,7 +167,7 @@ class Stepper:
 
     def _share(self, player: Player, step: Step, share: Share) -> Value:
         """A player's value of a share of the batch, its gradient added to that of the other shares."""
-        with rounding(share.batch.x.device, self.settings.precision):
+        with self._rounding():
             value = player.value(self.model, share.batch, step)
             # The gradient of −mean; only into the player's own parameters: nobody else feels this value.
             down = torch.full_like(value.objective, -self.scale.value / len(value.objective))

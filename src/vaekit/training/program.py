@@ -1,0 +1,149 @@
+"""A step as one program: its operations are written down once, and a compiler makes kernels of several at a time.
+
+Python runs the step a last time, and every operation that reaches torch is noted, those of the backward pass and of
+the optimiser among them. What is neither an input nor made inside becomes an input too, so that nothing is remembered
+as it was on that day. torch's inductor turns the list into loops that go over memory once where torch goes over it for
+each operation.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor
+
+from vaekit.kernels.tracing import tracing
+
+# Random numbers stay torch's own, in the order in which they are asked for; a sum over few numbers stays a sum, whose
+# outcome is kept, and is not computed again wherever it is read.
+OPTIONS = {"fallback_random": True, "unroll_reductions_threshold": 1}
+
+Call = Callable[[], Any]
+Compiler = Callable[[Any, Sequence[Tensor]], Callable[..., Any]]
+
+
+class NotWritable(Exception):
+    """The step cannot be written down or compiled; the message says why."""
+
+
+def inductor(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
+    """torch's compiler. What it has made of the same operations before, it finds again."""
+    import torch._inductor as compiler
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
+
+    # It remembers nothing of inputs that bring no account of their shapes with them.
+    shapes = FakeTensorMode(shape_env=ShapeEnv())
+    examples = [shapes.from_tensor(each, static_shapes=True) for each in inputs]
+    return cast(Any, compiler.compile(graph, examples, options=OPTIONS))
+
+
+def program(step: Callable[[], None], inputs: Sequence[Tensor], compiler: Compiler = inductor) -> Call:
+    """What does what the step does, to the same tensors.
+
+    Args:
+        step: it is run once, for real.
+        inputs: what it reads that changes between steps, and what it writes to.
+        compiler: makes a function of a list of operations and their inputs.
+
+    Raises:
+        NotWritable: if the step asks for a number in the middle, or the compiler gives up.
+    """
+    from torch.fx.experimental.proxy_tensor import make_fx
+
+    def written(*_: Tensor) -> tuple[()]:
+        step()
+        return ()
+
+    try:
+        with tracing():
+            graph = make_fx(written, decomposition_table=_plain())(*inputs)
+        more = _lift(graph, len(inputs))
+        # The same memory, without a gradient to look after.
+        everything = [each.detach() for each in (*inputs, *more)]
+        compiled = compiler(graph, everything)
+    except Exception as error:  # whatever a model or a compiler may say
+        logging.getLogger(__name__).debug("not compiled", exc_info=error)
+        raise NotWritable(str(error).strip().partition("\n")[0] or type(error).__name__) from error
+    return lambda: compiled(*everything)
+
+
+def _lift(graph: Any, count: int) -> list[Tensor]:
+    """Make inputs of the tensors that the graph holds, behind the ``count`` that it has; they are returned."""
+    nodes = graph.graph
+    places = [node for node in nodes.nodes if node.op == "placeholder"]
+    assert len(places) == count
+    held: dict[str, Any] = {}
+    tensors: list[Tensor] = []
+    for node in [node for node in nodes.nodes if node.op == "get_attr"]:
+        if node.target not in held:
+            with nodes.inserting_after(places[-1] if places else None):
+                held[node.target] = nodes.placeholder(f"held_{len(tensors)}")
+            places.append(held[node.target])
+            tensors.append(_named(graph, node.target))
+        node.replace_all_uses_with(held[node.target])
+        nodes.erase_node(node)
+    graph.recompile()
+    return tensors
+
+
+def _named(graph: Any, name: str) -> Tensor:
+    for piece in name.split("."):
+        graph = getattr(graph, piece)
+    return graph
+
+
+def _plain() -> dict[Any, Callable[..., Any]]:
+    """Kernels over many tensors in operations that a compiler knows."""
+    kernels = torch.ops.aten
+    return {
+        kernels._fused_adam_.default: _adam,
+        kernels._fused_adam_.tensor_lr: _adam,
+        kernels._amp_foreach_non_finite_check_and_unscale_.default: _check,
+    }
+
+
+def _check(tensors: Sequence[Tensor], bad: Tensor, inverse_scale: Tensor) -> None:
+    """``bad`` is 1 if any number is not finite; nothing is scaled, since nothing here asks for it."""
+    # A sum is not finite where a term is not, and takes one pass.
+    sums = torch.stack([(each.detach() * 0).sum() for each in tensors])
+    bad.copy_(torch.maximum(bad, (~sums.sum().isfinite()).to(bad.dtype)))
+
+
+def _adam(
+    parameters: Sequence[Tensor],
+    gradients: Sequence[Tensor],
+    means: Sequence[Tensor],
+    squares: Sequence[Tensor],
+    _: Sequence[Tensor],
+    steps: Sequence[Tensor],
+    *,
+    lr: float | Tensor,
+    beta1: float,
+    beta2: float,
+    weight_decay: float,
+    eps: float,
+    amsgrad: bool,
+    maximize: bool,
+    grad_scale: Tensor | None = None,
+    found_inf: Tensor | None = None,
+) -> None:
+    """Adam as its paper has it (Kingma and Ba 2015, algorithm 1), unless ``found_inf`` is 1."""
+    assert not amsgrad
+    assert not maximize
+    assert grad_scale is None
+    # All parameters have taken as many steps. In float32 the powers, near 1, would have few digits left.
+    taken = torch.stack([*steps]).double()
+    size = (lr / (1 - beta1**taken)).amax().to(means[0].dtype)
+    scale = (1 - beta2**taken).amax().to(means[0].dtype)
+    for parameter, gradient, mean, square in zip(parameters, gradients, means, squares, strict=True):
+        before = parameter.detach()
+        slope = gradient + weight_decay * before if weight_decay else gradient
+        first = mean + (slope - mean) * (1 - beta1)
+        second = square * beta2 + slope * slope * (1 - beta2)
+        after = before - size * first / ((second / scale).sqrt() + eps)
+        for place, old, new in ((mean, mean, first), (square, square, second), (parameter, before, after)):
+            place.copy_(new if found_inf is None else torch.where(found_inf > 0, old, new))
