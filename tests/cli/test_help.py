@@ -38,6 +38,7 @@ FLAGS = {
             "--device",
             "--precision",
             "--accumulate",
+            "--compile",
             "--out",
             "--overwrite",
             "--resume",
@@ -65,7 +66,7 @@ FLAGS = {
     "report": {"--samples", "--limit", "--split", "--seed", "--device", "--parts"},
     "reproduce": {
         *("--budget", "--variant", "--out", "--epochs", "--seed", "--seeds", "--precision"),
-        *("--save", "--resume", "--json"),
+        *("--compile", "--save", "--resume", "--json"),
     },
     "list": {"--json"},
 }

@@ -86,7 +86,7 @@ class TestTrain:
             "--prior mixture:num_components=4 --posterior cholesky --likelihood bernoulli --latent-dim 3 --epochs 1 "
             "--objective iwae:samples=2 --network gated-mlp:hidden=16 --learning-rate cosine(0.01) --batch-size 500 "
             "--seed 7 --optimizer adamax --weight-decay 0.01 --clip-norm 2 --ema-decay 0.5 --patience 3 "
-            "--device cpu --precision bfloat16"
+            "--device cpu --precision bfloat16 --compile"
         )
         assert vaekit("train", "digits", *options.split(), "--out", run).code == 0
         config = training.load(run).config
@@ -103,6 +103,7 @@ class TestTrain:
             "device": "cpu",
             "precision": "bfloat16",
             "accumulate": 1,
+            "compile": True,
         }
         (phase,) = config["phases"]
         assert phase["objective"] == {"part": "objective/iwae", "samples": 2}

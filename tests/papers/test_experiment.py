@@ -132,6 +132,14 @@ def test_the_precision_of_training_is_asked_for_and_said(capsys: pytest.CaptureF
     assert again == first
 
 
+def test_compiled_steps_are_asked_for(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaekit.training.program.inductor", lambda graph, inputs: graph)
+    first = reproduce(capsys, "--variant", "z2", "--compile")["rows"][0]
+    assert first["command"] == "vaekit reproduce tiny --budget quick --variant z2 --compile"
+    assert json.loads(Path("runs/tiny/z2-0/config.json").read_text())["settings"]["compile"] is True
+    assert reproduce(capsys, "--resume")["rows"][0] == first
+
+
 def test_one_variant_has_a_file_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
     said = reproduce(capsys, "--variant", "z4", "--epochs", "1", "--seed", "7", "--save")
     assert Path("results/tiny-z4.json").exists()
@@ -209,9 +217,10 @@ def test_a_stop_while_measuring(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["tiny", "--variant", "z3"], "unknown variant of tiny 'z3'; known: z2, z4"),
         (["tiny", "--seeds", "0"], "--seeds must be a whole number from 1"),
-        (["tf-tutorial", "--seeds", "2"], "leave --variant, --seeds and --precision out"),
-        (["tf-tutorial", "--precision", "bfloat16"], "leave --variant, --seeds and --precision out"),
-        (["tf-tutorial", "--variant", "vae"], "leave --variant, --seeds and --precision out"),
+        (["tf-tutorial", "--seeds", "2"], "leave --variant, --seeds, --precision and --compile out"),
+        (["tf-tutorial", "--precision", "bfloat16"], "leave --variant, --seeds, --precision and --compile out"),
+        (["tf-tutorial", "--compile"], "leave --variant, --seeds, --precision and --compile out"),
+        (["tf-tutorial", "--variant", "vae"], "leave --variant, --seeds, --precision and --compile out"),
     ],
 )
 def test_what_cannot_be_asked_for(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,8 +7,20 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from training_cases import SMALL, assert_same_run, local_part, metrics, small_digits, small_plan, train, training_of
+from training_cases import (
+    SMALL,
+    Breaks,
+    assert_nearly_the_same,
+    assert_same_run,
+    local_part,
+    metrics,
+    plan_of,
+    small_digits,
+    small_plan,
+    spoiled_digits,
+    train,
+    training_of,
+)
 
 import vaekit as vk
 from vaekit import training
@@ -16,9 +28,8 @@ from vaekit.data.batch import Batch
 from vaekit.data.loader import Picked
 from vaekit.errors import Interrupted, TrainingFailed
 from vaekit.objectives import ELBO
-from vaekit.objectives.objective import Objective, Value
-from vaekit.recipes import Plan
-from vaekit.schedules import Cosine, Linear, Schedule, Step, at
+from vaekit.objectives.objective import Value
+from vaekit.schedules import Cosine, Linear, Step, at
 from vaekit.training.fit import Training
 from vaekit.training.replay import WARM, Cells, Replay
 from vaekit.training.stepper import Stepper
@@ -42,23 +53,8 @@ def played(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
     return steps
 
 
-def plan_of(objective: Objective, epochs: int = 2, learning_rate: float | Schedule = 1e-3) -> Plan:
-    """A small model that climbs an objective."""
-    return small_plan()._replace(phases=(training.Phase(objective, epochs, learning_rate),))
-
-
 def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Stepper, "_may_replay", property(lambda self: False))
-
-
-def assert_nearly_the_same(one: Path, other: Path) -> None:
-    """Every figure and every weight to the rounding of a sum."""
-    for a, b in zip(metrics(one), metrics(other), strict=True):
-        about = {key: pytest.approx(x, rel=1e-4, abs=1e-4) if isinstance(x, float) else x for key, x in b.items()}
-        assert a == about
-    weights = load_file(other / "model.safetensors")
-    for name, weight in load_file(one / "model.safetensors").items():
-        torch.testing.assert_close(weight, weights[name], rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
@@ -115,26 +111,12 @@ def test_what_looks_at_the_step_is_not_recorded(
     assert_nearly_the_same(tmp_path / "played", tmp_path / "plain")
 
 
-@local_part("objective/breaks-at")
-class Breaks(ELBO):
-    """Not a number from some row of the data on, by its ink."""
-
-    ink = 0.0
-
-    def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
-        value, terms = super().__call__(model, batch, step)
-        bad = batch.x.flatten(1).sum(-1) > self.ink
-        return Value(torch.where(bad, torch.nan, value), terms)
-
-
 @pytest.mark.parametrize("recipe", ["vae", "vq-vae"])
 def test_a_step_that_is_not_finite_changes_nothing(
     recipe: str, played: list[Step], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The row with the most ink spoils its batch; weights, buffers and means are those of the plain loop."""
-    data = small_digits(kind="none")
-    objective = Breaks()
-    objective.ink = float(data.train.x.reshape(70, -1).sum(-1).max() / 16 - 1e-3)
+    data, objective = spoiled_digits()
     for way in ("played", "plain"):
         if way == "plain":
             plainly(monkeypatch)

@@ -9,12 +9,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors.torch import load_file
 
 from vaekit import config, data, recipes, training
 from vaekit.data import Dataset, Split
+from vaekit.data.batch import Batch
+from vaekit.objectives import ELBO
+from vaekit.objectives.objective import Objective, Value
 from vaekit.recipes import Plan
+from vaekit.schedules import Schedule, Step
 from vaekit.training.fit import Training
 from vaekit.training.stepper import Stepper
 
@@ -62,6 +67,11 @@ def small_plan(recipe: str = "vae", dataset: Dataset | None = None, **options: A
     return recipes.make(recipe, dataset or small_digits(), SMALL[recipe] | {"epochs": 2} | options)
 
 
+def plan_of(objective: Objective, epochs: int = 2, learning_rate: float | Schedule = 1e-3) -> Plan:
+    """A small model that climbs an objective."""
+    return small_plan()._replace(phases=(training.Phase(objective, epochs, learning_rate),))
+
+
 def log_px(plan: Plan, x: torch.Tensor) -> torch.Tensor:
     """log p(x|z) at the posterior's mean, ``(batch,)``."""
     model: Any = plan.model
@@ -100,3 +110,32 @@ def assert_same_run(one: Path, other: Path) -> None:
         # The command line draws a page, training itself does not.
         whole = {"config.json", "metrics.jsonl", "model.safetensors", "state/training.safetensors"}
         assert names - {"report.html"} == whole
+
+
+def assert_nearly_the_same(one: Path, other: Path) -> None:
+    """Every figure and every weight to the rounding of a sum."""
+    for a, b in zip(metrics(one), metrics(other), strict=True):
+        about = {key: pytest.approx(x, rel=1e-4, abs=1e-4) if isinstance(x, float) else x for key, x in b.items()}
+        assert a == about
+    weights = load_file(other / "model.safetensors")
+    for name, weight in load_file(one / "model.safetensors").items():
+        torch.testing.assert_close(weight, weights[name], rtol=1e-3, atol=1e-5)
+
+
+@local_part("objective/breaks-at")
+class Breaks(ELBO):
+    """Not a number from some row of the data on, by its ink."""
+
+    ink = 0.0
+
+    def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
+        value, terms = super().__call__(model, batch, step)
+        bad = batch.x.flatten(1).sum(-1) > self.ink
+        return Value(torch.where(bad, torch.nan, value), terms)
+
+
+def spoiled_digits() -> tuple[Dataset, Objective]:
+    """Rows and an objective that the one with the most ink spoils."""
+    rows, objective = small_digits(kind="none"), Breaks()
+    objective.ink = float(rows.train.x.reshape(70, -1).sum(-1).max() / 16 - 1e-3)
+    return rows, objective

@@ -39,12 +39,7 @@ def bernoulli_log_prob(logits: Tensor, x: Tensor) -> Tensor:
         x: what is observed, in [0, 1]; its leading axes and those of the logits broadcast.
     """
     logits = logits.expand(np.broadcast_shapes(logits.shape, x.shape))
-    if (
-        logits.dtype == x.dtype
-        and logits.dtype in FAST
-        and logits.device.type in ("cpu", "cuda")
-        and not traced()
-    ):
+    if logits.dtype == x.dtype and logits.dtype in FAST and logits.device.type in ("cpu", "cuda") and not traced():
         return LogProb.apply(logits, x) if torch.is_grad_enabled() else _forward(logits, x)  # type: ignore[return-value]
     return _by_torch(logits, x)
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any, ClassVar
 
 import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 _TRACING = ContextVar("tracing", default=False)
 
@@ -18,9 +21,25 @@ def traced() -> bool:
 
 @contextmanager
 def tracing() -> Iterator[None]:
-    """Inside, everything goes torch's way."""
+    """Inside, everything goes torch's way, and what would look at a number goes another."""
     token = _TRACING.set(True)
     try:
-        yield
+        with _Unlooked():
+            yield
     finally:
         _TRACING.reset(token)
+
+
+def _one_hot(indices: Tensor, num_classes: int) -> Tensor:
+    """torch's, which on a processor looks whether all indices are in range."""
+    return (indices.unsqueeze(-1) == torch.arange(num_classes, device=indices.device)).long()
+
+
+class _Unlooked(TorchFunctionMode):
+    """Functions of torch that look at numbers, replaced by some that give the same without."""
+
+    instead: ClassVar = {torch.nn.functional.one_hot: _one_hot}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        way: Any = self.instead.get(func, func)
+        return way(*args, **(kwargs or {}))

@@ -105,6 +105,7 @@ class Request:
         variants: which of the paper's variants; all of them by default.
         seeds: how many, from ``seed`` on; as many as belong to the budget by default.
         precision: of the training, as in :class:`vaekit.training.Settings`; ``float32`` by default.
+        compile: the steps of the training, as in :class:`vaekit.training.Settings`.
     """
 
     folder: Path
@@ -115,6 +116,7 @@ class Request:
     variants: tuple[str, ...] = ()
     seeds: int | None = None
     precision: str | None = None
+    compile: bool = False
 
 
 class Reproduction(NamedTuple):
@@ -158,9 +160,11 @@ class Paper:
         """
         if request.budget not in BUDGETS:
             raise unknown("budget", request.budget, BUDGETS)
-        if not self.variants and (request.variants or request.seeds is not None or request.precision is not None):
+        special = request.variants, request.seeds, request.precision, request.compile
+        if not self.variants and special != ((), None, None, False):
             raise UserError(
-                f"{self.name} is one piece and runs with one seed: leave --variant, --seeds and --precision out."
+                f"{self.name} is one piece and runs with one seed: leave --variant, --seeds, --precision and --compile "
+                "out."
             )
         for name in request.variants:
             if name not in self.variants:

@@ -69,13 +69,13 @@ def _wanted(experiment: Experiment, variant: Variant, request: Request) -> bool:
 
 
 def _asked(budget: Budget, request: Request) -> Budget:
-    """The budget with the epochs, the seeds and the precision that were asked for."""
-    precision = {"precision": request.precision} if request.precision else {}
+    """The budget with the epochs, the seeds, the precision and the compiling that were asked for."""
+    settings = {name: value for name in ("precision", "compile") if (value := getattr(request, name))}
     return replace(
         budget,
         epochs=request.epochs or budget.epochs,
         seeds=request.seeds or budget.seeds,
-        settings={**budget.settings, **precision},
+        settings={**budget.settings, **settings},
     )
 
 
@@ -233,4 +233,5 @@ def command(name: str, request: Request) -> str:
     words += [f"--seed {request.seed}"] if request.seed else []
     words += [f"--seeds {request.seeds}"] if request.seeds else []
     words += [f"--precision {request.precision}"] if request.precision else []
+    words += ["--compile"] if request.compile else []
     return " ".join(words)

@@ -12,7 +12,7 @@ from vaekit.training.files import read_json, write_json
 
 ASKED = "request.json"
 # What a request says beside its folder, and whether it is resumed.
-FIELDS = ("budget", "epochs", "seed", "seeds", "variants", "precision")
+FIELDS = ("budget", "epochs", "seed", "seeds", "variants", "precision", "compile")
 
 
 def keep_request(paper: Paper, request: Request) -> None:

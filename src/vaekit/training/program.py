@@ -16,13 +16,13 @@ import torch
 from torch import Tensor
 
 from vaekit.kernels.tracing import tracing
+from vaekit.training.watch import same_noise_after
 
-# Random numbers stay torch's own, in the order in which they are asked for; a sum over few numbers stays a sum, whose
-# outcome is kept, and is not computed again wherever it is read.
-OPTIONS = {"fallback_random": True, "unroll_reductions_threshold": 1}
+OPTIONS = {"fallback_random": True}  # torch's own random numbers, in the order in which they are asked for
+MANY = 16  # numbers whose maximum inductor keeps; what comes of few is computed again wherever it is read
+FAR, NEAR, ROUNDING = 0.1, 1e-3, 1e-6  # what may differ: of a change, of the largest change, of a number
 
 Call = Callable[[], Any]
-Compiler = Callable[[Any, Sequence[Tensor]], Callable[..., Any]]
 
 
 class NotWritable(Exception):
@@ -37,20 +37,23 @@ def inductor(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
 
     # It remembers nothing of inputs that bring no account of their shapes with them.
     shapes = FakeTensorMode(shape_env=ShapeEnv())
-    examples = [shapes.from_tensor(each, static_shapes=True) for each in inputs]
+    examples: list[Any] = [shapes.from_tensor(each, static_shapes=True) for each in inputs]
     return cast(Any, compiler.compile(graph, examples, options=OPTIONS))
 
 
-def program(step: Callable[[], None], inputs: Sequence[Tensor], compiler: Compiler = inductor) -> Call:
+def program(step: Callable[[], None], inputs: Sequence[Tensor], *, together: Sequence[Tensor]) -> Call:
     """What does what the step does, to the same tensors.
 
     Args:
         step: it is run once, for real.
-        inputs: what it reads that changes between steps, and what it writes to.
-        compiler: makes a function of a list of operations and their inputs.
+        inputs: what it reads that changes between steps, and what it writes to; each must come out as without the
+            compiler.
+        together: the same, where this holds for all of them together. Adam makes a step of any gradient, however near
+            to 0, and a single tensor may have no others: the bias before a batch norm.
 
     Raises:
-        NotWritable: if the step asks for a number in the middle, or the compiler gives up.
+        NotWritable: if the step asks for a number in the middle, if the compiler gives up, or if what it has made does
+            something else: it is tried once before it is trusted.
     """
     from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -60,15 +63,46 @@ def program(step: Callable[[], None], inputs: Sequence[Tensor], compiler: Compil
 
     try:
         with tracing():
-            graph = make_fx(written, decomposition_table=_plain())(*inputs)
-        more = _lift(graph, len(inputs))
+            given = [*inputs, *together]
+            graph = make_fx(written, decomposition_table=_plain())(*given)
+        more = _lift(graph, len(given))
         # The same memory, without a gradient to look after.
-        everything = [each.detach() for each in (*inputs, *more)]
-        compiled = compiler(graph, everything)
+        everything = [each.detach() for each in (*given, *more)]
+        compiled = inductor(graph, everything)
+        right = _alike(graph, compiled, everything, len(inputs), len(given))
     except Exception as error:  # whatever a model or a compiler may say
         logging.getLogger(__name__).debug("not compiled", exc_info=error)
         raise NotWritable(str(error).strip().partition("\n")[0] or type(error).__name__) from error
+    if not right:
+        raise NotWritable("the compiler has made something else of them")
     return lambda: compiled(*everything)
+
+
+def _alike(graph: Any, compiled: Callable[..., Any], tensors: Sequence[Tensor], single: int, count: int) -> bool:
+    """Whether both do the same to the first ``count`` tensors, which afterwards are as they were."""
+    moved = tensors[:count]
+
+    def taken(way: Callable[..., Any]) -> list[Tensor]:
+        before = _copies(moved)
+        with same_noise_after(moved[0].device):
+            way(*tensors)
+        after = _copies(moved)
+        for each, value in zip(moved, before, strict=True):
+            each.copy_(value)
+        return after
+
+    def norms(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
+        each = torch.stack([(a.double() - b.double()).nan_to_num().norm() for a, b in zip(one, other, strict=True)])
+        return torch.cat([each[:single], each[single:].norm().unsqueeze(0)])
+
+    right, told = taken(graph), taken(compiled)
+    wrong, change = norms(right, told), norms(right, moved)
+    size = norms(moved, [torch.zeros_like(each) for each in moved])
+    return bool((wrong <= FAR * change + NEAR * change[:single].max() + ROUNDING * size).all())
+
+
+def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
+    return [each.clone() for each in tensors]
 
 
 def _lift(graph: Any, count: int) -> list[Tensor]:
@@ -136,7 +170,7 @@ def _adam(
     assert not maximize
     assert grad_scale is None
     # All parameters have taken as many steps. In float32 the powers, near 1, would have few digits left.
-    taken = torch.stack([*steps]).double()
+    taken = torch.stack([*steps]).double().expand(MANY, -1)
     size = (lr / (1 - beta1**taken)).amax().to(means[0].dtype)
     scale = (1 - beta2**taken).amax().to(means[0].dtype)
     for parameter, gradient, mean, square in zip(parameters, gradients, means, squares, strict=True):

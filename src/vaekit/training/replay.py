@@ -250,6 +250,7 @@ class Replay:
 
     def _compile(self, picked: Picked) -> None:
         """Compile the step without taking it; where that cannot be done, say why."""
+        self.say("compiling the steps: this takes a while, the first time for a model longer")
         self._look_at(picked)
         try:
             with self._nothing_moved():
@@ -257,9 +258,10 @@ class Replay:
                 self._step(self.input)
             if self.cells.looked_at:
                 raise NotWritable("it looks at the number of the step")
-            inputs = [*{id(each): each for each in (self.input.rows, self.input.places, *self._moving())}.values()]
+            rows = [self.input.rows, *([] if self.input.places is self.input.rows else [self.input.places])]
+            inputs, together = [*rows, *self._of_optimizers()], self._of_modules()
             with self._nothing_moved():
-                self.compiled = program(lambda: self._step(self.input), inputs)
+                self.compiled = program(lambda: self._step(self.input), inputs, together=together)
         except NotWritable as why:
             self.say(f"warning: the steps are not compiled: {why}.")
             self.compiles = False
@@ -280,16 +282,17 @@ class Replay:
 
     def _moving(self) -> list[Tensor]:
         """What a step writes to."""
-        modules = [self.model, *self.state.networks, *([self.state.average] if self.state.average is not None else [])]
-        optimizers = self.state.optimizers.values()
-        kept = [value for optimizer in optimizers for state in optimizer.state.values() for value in state.values()]
         said = [] if self.said is None else [self.said]
-        return [
-            *(each for module in modules for each in (*module.parameters(), *module.buffers())),
-            *(each for each in kept if isinstance(each, Tensor)),
-            self.averaged,
-            *said,
-        ]
+        return [*self._of_optimizers(), *self._of_modules(), self.averaged, *said]
+
+    def _of_optimizers(self) -> list[Tensor]:
+        states = [state for optimizer in self.state.optimizers.values() for state in optimizer.state.values()]
+        return [each for state in states for each in state.values() if isinstance(each, Tensor)]
+
+    def _of_modules(self) -> list[Tensor]:
+        modules = [self.model, *self.state.networks, *([] if self.state.average is None else [self.state.average])]
+        tensors = [each for module in modules for each in (*module.parameters(), *module.buffers())]
+        return [*{id(each): each for each in tensors}.values()]
 
     def _forget(self) -> None:
         """Gradients and buffers that a broken recording made: nothing has ever been computed in their place."""

@@ -1,0 +1,337 @@
+"""Steps that are written down and compiled as one program are the plain steps."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from training_cases import (
+    SMALL,
+    assert_nearly_the_same,
+    assert_same_run,
+    local_part,
+    metrics,
+    plan_of,
+    small_plan,
+    spoiled_digits,
+    train,
+    training_of,
+)
+
+from vaekit import training
+from vaekit.data import Split
+from vaekit.data.batch import Batch
+from vaekit.data.loader import Picked
+from vaekit.errors import Interrupted
+from vaekit.kernels.precision import rounds_on_processors
+from vaekit.kernels.tracing import traced, tracing
+from vaekit.objectives import ELBO
+from vaekit.objectives.objective import Value
+from vaekit.schedules import Cosine, Linear, Step
+from vaekit.training import program as programs
+from vaekit.training.fit import Training
+from vaekit.training.optimizers import adam
+from vaekit.training.program import NotWritable, program
+from vaekit.training.stepper import Stepper
+
+SETTINGS: list[dict[str, Any]] = [{}, {"clip_norm": 1.0, "ema_decay": 0.9, "weight_decay": 0.01}]
+COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
+
+
+@pytest.fixture
+def as_written(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Programs run as they are written down, without a compiler; how many times each was."""
+    runs: list[Any] = []
+
+    def made(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
+        assert all(node.op != "get_attr" for node in graph.graph.nodes)
+        assert len(inputs) == sum(node.op == "placeholder" for node in graph.graph.nodes)
+
+        def run(*given: Tensor) -> None:
+            runs.append(graph)
+            graph(*given)
+
+        return run
+
+    monkeypatch.setattr(programs, "inductor", made)
+    return runs
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+@pytest.mark.parametrize("recipe", SMALL)
+def test_a_program_is_the_step(
+    recipe: str, settings: dict[str, Any], as_written: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = small_plan(recipe)
+    train(plan, tmp_path / "program", compile=True, quiet=False, **settings)
+    assert "not compiled" not in capsys.readouterr().err
+    steps = sum(4 * phase.epochs for phase in plan.phases)  # of full batches
+    assert len(as_written) == steps + len(plan.phases)  # and one for each program before it is trusted
+    train(small_plan(recipe), tmp_path / "plain", **settings)
+    assert_nearly_the_same(tmp_path / "program", tmp_path / "plain")
+
+
+@COMPILER
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_what_the_compiler_makes_is_the_step(
+    settings: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = ELBO(Linear(0, 1, epochs=3)), 4, Cosine(1e-2, warmup=1)
+    train(plan_of(*given), tmp_path / "compiled", compile=True, quiet=False, **settings)
+    assert "not compiled" not in capsys.readouterr().err
+    train(plan_of(*given), tmp_path / "plain", **settings)
+    assert_nearly_the_same(tmp_path / "compiled", tmp_path / "plain")
+
+
+@pytest.mark.skipif(not rounds_on_processors(), reason="this processor has no bfloat16 products")
+def test_products_of_a_program_are_rounded(as_written: list[Any], tmp_path: Path) -> None:
+    runs = {
+        name: train(small_plan(network="mlp:hidden=256"), tmp_path / name, batch_size=64, **settings)
+        for name, settings in {
+            "program": {"compile": True, "precision": "bfloat16"},
+            "plain": {"precision": "bfloat16"},
+            "exact": {},
+        }.items()
+    }
+    assert as_written
+    bounds = {name: metrics(run.folder)[-1]["train_model_objective"] for name, run in runs.items()}
+    assert bounds["program"] == pytest.approx(bounds["plain"], abs=2e-4)
+    assert bounds["program"] != pytest.approx(bounds["exact"], abs=2e-4)
+
+
+def test_schedules_are_asked_at_every_step(as_written: list[Any], tmp_path: Path) -> None:
+    given = ELBO(Linear(0, 1, epochs=3)), 4, Cosine(1e-2, warmup=1)
+    train(plan_of(*given), tmp_path / "program", compile=True)
+    assert as_written
+    train(plan_of(*given), tmp_path / "plain")
+    assert_nearly_the_same(tmp_path / "program", tmp_path / "plain")
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_it_goes_on_exactly_where_it_stopped(
+    settings: dict[str, Any], as_written: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = ELBO(Linear(0, 1, epochs=3)), 4
+    train(plan_of(*given), tmp_path / "whole", compile=True, **settings)
+    take, count = Stepper.take, 0
+
+    def stopping(self: Stepper, picked: Picked) -> None:
+        nonlocal count
+        take(self, picked)
+        count += 1
+        if count == 7:
+            training_of(self).stop_asked = True
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stepper, "take", stopping)
+        with pytest.raises(Interrupted):
+            train(plan_of(*given), tmp_path / "stopped", compile=True, **settings)
+    train(plan_of(*given), tmp_path / "stopped", resume=True, compile=True, **settings)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_to_compile_moves_nothing(as_written: list[Any], tmp_path: Path) -> None:
+    """Weights, buffers, averages, figures of the optimiser and the next random number."""
+    plan = small_plan("vq-vae")
+    settings = training.Settings(batch_size=16, device="cpu", compile=True, ema_decay=0.9)
+    loop = Training(plan.model, plan.data, plan.phases, settings, tmp_path, quiet=True)
+    stepper = loop._begin(plan.phases[0])
+    replay = stepper.replay
+    assert replay is not None
+    picked = next(loop.batches.epoch(0, 0))
+    kept = loop.state.optimizers["model"].state
+    first, *_ = plan.model.parameters()
+    kept[first] = {name: torch.full_like(first, 0.5) for name in ("exp_avg", "exp_avg_sq")} | {
+        "step": torch.tensor(3.0)
+    }
+    before = [each.clone() for each in replay._of_modules()]
+    torch.manual_seed(5)
+    assert replay.plays(picked, Step())
+    assert torch.equal(torch.rand(3), torch.rand(3, generator=torch.Generator().manual_seed(5)))
+    assert as_written
+    assert all(torch.equal(one, other) for one, other in zip(before, replay._of_modules(), strict=True))
+    assert {name: float(value.mean()) for name, value in kept[first].items()} == {
+        "step": 3,
+        "exp_avg": 0.5,
+        "exp_avg_sq": 0.5,
+    }
+    assert len(kept) > 1
+    assert not any(value.any() for each, state in kept.items() if each is not first for value in state.values())
+    assert all(parameter.grad is None for parameter in plan.model.parameters())
+
+
+def test_a_step_that_is_not_finite_changes_nothing(as_written: list[Any], tmp_path: Path) -> None:
+    for compiled in (True, False):
+        data, objective = spoiled_digits()
+        plan = small_plan(dataset=data)
+        training.fit(
+            plan.model,
+            data,
+            phases=[training.Phase(objective, 3, 1e-3)],
+            out=tmp_path / f"{compiled}",
+            quiet=True,
+            batch_size=16,
+            ema_decay=0.5,
+            compile=compiled,
+        )
+    assert as_written
+    assert metrics(tmp_path / "True")[-1]["skipped"] == 3
+    assert_nearly_the_same(tmp_path / "True", tmp_path / "False")
+
+
+@local_part("objective/asks")
+class Asks(ELBO):
+    """It asks for a number in the middle of the step."""
+
+    def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
+        value, terms = super().__call__(model, batch, step)
+        return Value(value if value.sum().item() > 0 else 2 * value, terms)
+
+
+@local_part("objective/of-odd-steps")
+class OfOddSteps(ELBO):
+    """Twice the bound at odd steps: it looks at the number of the step."""
+
+    def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
+        value, terms = super().__call__(model, batch, step)
+        return Value(value * (2 - step.index % 2), terms)
+
+
+@pytest.mark.parametrize(
+    ("objective", "why"), [(Asks(), "get value out of a tracing tensor"), (OfOddSteps(), "number of the step")]
+)
+def test_what_cannot_be_written_down_goes_the_plain_way(
+    objective: ELBO, why: str, as_written: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train(plan_of(objective), tmp_path / "asked", compile=True, quiet=False)
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if "not compiled" in line]
+    assert why in line
+    assert not as_written
+    train(plan_of(objective), tmp_path / "plain")
+    assert metrics(tmp_path / "asked") == metrics(tmp_path / "plain")
+
+
+def test_a_compiler_that_is_wrong_is_found_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that leaves a small layer where it is, its Adam's figures included."""
+
+    def wrong(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
+        small = [each for each in inputs if each.shape == (4,)]
+        assert small
+
+        def run(*given: Tensor) -> None:
+            before = [each.clone() for each in small]
+            graph(*given)
+            for each, value in zip(small, before, strict=True):
+                each.copy_(value)
+
+        return run
+
+    monkeypatch.setattr(programs, "inductor", wrong)
+    train(plan_of(ELBO()), tmp_path / "asked", compile=True, quiet=False)
+    assert "not compiled: the compiler has made something else of them" in capsys.readouterr().err
+    train(plan_of(ELBO()), tmp_path / "plain")
+    assert metrics(tmp_path / "asked") == metrics(tmp_path / "plain")
+
+
+def test_a_compiler_that_gives_up_is_quoted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def missing(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
+        raise RuntimeError("No working C++ compiler found\nin these places")
+
+    monkeypatch.setattr(programs, "inductor", missing)
+    train(plan_of(ELBO()), tmp_path / "asked", compile=True, quiet=False)
+    assert "warning: the steps are not compiled: No working C++ compiler found." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("settings", [{}, {"accumulate": 2}, {"optimizer": "sgd"}, {"precision": "float16"}], ids=str)
+def test_what_cannot_be_compiled_is_said(
+    settings: dict[str, Any], as_written: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_of(ELBO())
+    if not settings:
+        np.save(tmp_path / "rows.npy", plan.data.train.x)
+        rows = Split(np.load(tmp_path / "rows.npy", mmap_mode="r"), plan.data.train.label)
+        plan = plan._replace(data=replace(plan.data, train=rows))
+    train(plan, tmp_path / "run", compile=True, quiet=False, **settings)
+    assert "warning: the steps are not compiled: that needs all rows in memory" in capsys.readouterr().err
+    assert not as_written
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@pytest.mark.parametrize("rate", [1e-2, torch.tensor(1e-2)], ids=["number", "tensor"])
+def test_adam_in_plain_operations(decay: float, rate: float | Tensor) -> None:
+    """Written down it is torch's kernel, of steps that are taken and of one that is not."""
+
+    def moved(compiled: bool) -> list[Tensor]:
+        torch.manual_seed(0)
+        parameters = [torch.randn(3, 4, requires_grad=True), torch.randn(5, requires_grad=True)]
+        optimizer: Any = adam(parameters, weight_decay=decay)
+        optimizer.param_groups[0]["lr"] = rate
+        gradients, bad = [torch.randn_like(each) for each in parameters], torch.zeros(())
+        for each, gradient in zip(parameters, gradients, strict=True):
+            each.grad = torch.zeros_like(gradient)
+        optimizer.step(torch.ones(()))  # only to make its figures
+        states = [value for state in optimizer.state.values() for value in state.values()]
+
+        def step() -> None:
+            for each, gradient in zip(parameters, gradients, strict=True):
+                each.grad = gradient * 1
+            optimizer.step(bad)
+
+        take = program(step, [bad, *gradients, *states], together=parameters) if compiled else step
+        if compiled:
+            with torch.no_grad():
+                for each in states:
+                    each.zero_()
+                torch.manual_seed(0)
+                for each in parameters:
+                    each.copy_(torch.randn_like(each))
+        for number in range(5):
+            bad.fill_(number == 3)
+            for gradient in gradients:
+                gradient.mul_(-0.5)
+            take()
+        return [*parameters, *states]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(programs, "inductor", lambda graph, inputs: graph)
+        written, kernel = moved(True), moved(False)
+    for one, other in zip(written, kernel, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)
+
+
+def test_nothing_is_remembered_as_it_was(as_written: list[Any]) -> None:
+    """What a step reads beside its inputs is read anew every time."""
+    x, beside, total = torch.ones(3), torch.ones(3), torch.zeros(3)
+    take = program(lambda: total.add_(x * beside), [x, total], together=[total])  # type: ignore[arg-type, return-value]
+    total.zero_()
+    take()
+    beside.fill_(5)
+    take()
+    assert total.tolist() == [6, 6, 6]
+
+
+def test_a_program_that_fails_to_begin_says_why() -> None:
+    x = torch.ones(2)
+    with pytest.raises(NotWritable, match="get value out of a tracing tensor"):
+        program(lambda: x.add_(x.sum().item()), [x], together=[])  # type: ignore[arg-type, return-value]
+    assert not traced()
+
+
+def test_an_index_is_not_looked_at_while_it_is_written_down() -> None:
+    index = torch.tensor([[0, 2], [1, 1]])
+    with tracing():
+        assert traced()
+        one = torch.nn.functional.one_hot(index, 3)
+    assert torch.equal(one, torch.nn.functional.one_hot(index, 3))
+    assert one.dtype == torch.int64
