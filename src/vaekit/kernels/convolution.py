@@ -53,10 +53,10 @@ def transposed(x: Tensor, weight: Tensor, bias: Tensor | None, shape: Shape) -> 
 
 def plain(x: Tensor, weight: Tensor, bias: Tensor | None, shape: Shape) -> Tensor:
     """The same by torch's own operations."""
-    apart = bias is not None and traced()
-    y = F.conv_transpose2d(x, weight, None if apart else bias, shape.stride, shape.padding, shape.output_padding)
-    if apart:
-        y = y + bias[:, None, None]
+    # A compiler adds the bias, and sums its gradient, in the loops that it makes anyway.
+    inside, outside = (None, bias) if traced() else (bias, None)
+    y = F.conv_transpose2d(x, weight, inside, shape.stride, shape.padding, shape.output_padding)
+    y = y if outside is None else y + outside[:, None, None]
     y = y[..., : y.shape[-2] - shape.crop, : y.shape[-1] - shape.crop] if shape.crop else y
     return y.relu() if shape.rectified else y
 
