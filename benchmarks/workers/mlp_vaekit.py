@@ -1,4 +1,4 @@
-"""An epoch of vaekit's own loop; the precision is the argument."""
+"""An epoch of vaekit's own loop; its arguments: a precision, ``compile``."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from worker import serve
 def main() -> None:
     torch.set_flush_denormal(True)  # as the command line does, before the first sum
     torch.manual_seed(0)
-    more = {"precision": sys.argv[1]} if len(sys.argv) > 1 else {}
-    serve(epochs(default_vae(), images(), batch_size=BATCH, device="cpu", **more))
+    more = {"precision": word for word in sys.argv[1:] if word != "compile"}
+    compiled = "compile" in sys.argv
+    serve(epochs(default_vae(), images(), batch_size=BATCH, device="cpu", compile=compiled, **more))
 
 
 main()
