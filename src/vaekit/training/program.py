@@ -18,7 +18,9 @@ from torch import Tensor
 from vaekit.kernels.tracing import tracing
 from vaekit.training.watch import same_noise_after
 
-OPTIONS = {"fallback_random": True}  # torch's own random numbers, in the order in which they are asked for
+OPTIONS: dict[str, Any] = {
+    "fallback_random": True
+}  # torch's own random numbers, in the order in which they are asked for
 MANY = 16  # numbers whose maximum inductor keeps; what comes of few is computed again wherever it is read
 FAR, NEAR, ROUNDING = 0.1, 1e-3, 1e-6  # what may differ: of a change, of the largest change, of a number
 
@@ -38,7 +40,12 @@ def inductor(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
     # It remembers nothing of inputs that bring no account of their shapes with them.
     shapes = FakeTensorMode(shape_env=ShapeEnv())
     examples: list[Any] = [shapes.from_tensor(each, static_shapes=True) for each in inputs]
-    return cast(Any, compiler.compile(graph, examples, options=OPTIONS))
+    for node, example in zip(graph.graph.nodes, examples, strict=False):
+        node.meta["val"] = example
+    logging.getLogger("torch._inductor").setLevel(logging.ERROR)  # it thinks aloud of what it finds slow
+    # On a processor Python would take longer to call some loops than they take.
+    options = OPTIONS | {"cpp_wrapper": inputs[0].device.type == "cpu"}
+    return cast(Any, compiler.compile(graph, examples, options=options))
 
 
 def program(step: Callable[[], None], inputs: Sequence[Tensor], *, together: Sequence[Tensor]) -> Call:
