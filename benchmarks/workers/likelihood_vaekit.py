@@ -1,4 +1,7 @@
-"""log p(x) of some rows by importance sampling: vaekit's estimator, 300-300 decoder, 40 latents."""
+"""log p(x) of some rows by importance sampling: vaekit's estimator, 300-300 decoder, 40 latents.
+
+The argument may be ``compile``.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ import vaekit as vk
 from vaekit.data import Split
 from vaekit.data.kinds import Binary
 from vaekit.data.loader import Loader
+from vaekit.evaluation.chunk import Compiled
 from vaekit.evaluation.likelihood import log_likelihood
 
 
@@ -24,9 +28,9 @@ def main() -> None:
         vk.posteriors.Diagonal(network(PIXELS, hidden=HIDDEN), LATENT),
         vk.likelihoods.Bernoulli(network(LATENT, hidden=HIDDEN), (PIXELS,)),
     )
-    batch_size = int(sys.argv[1]) if len(sys.argv) > 1 else 100
-    loader = Loader(Split(images()[:ROWS]), Binary(), "cpu", batch_size)
-    serve(lambda: log_likelihood(model, loader, DRAWS).log_p.mean().item())
+    loader = Loader(Split(images()[:ROWS]), Binary(), "cpu", 100)
+    chunk = Compiled(model, print) if "compile" in sys.argv else None
+    serve(lambda: log_likelihood(model, loader, DRAWS, chunk=chunk).log_p.mean().item())
 
 
 main()

@@ -210,6 +210,16 @@ class TestEvaluate:
         assert rounded["nll"] == pytest.approx(plain["nll"], abs=0.5)
         assert vaekit(*asked, "--precision", "bfloat16").out.splitlines()[0].endswith("example, products in bfloat16")
 
+    def test_a_compiled_estimate_is_the_same(
+        self, vaekit: Command, runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made: list[Any] = []
+        monkeypatch.setattr("vaekit.kernels.program.inductor", lambda graph, inputs: made.append(graph) or graph)
+        asked = "evaluate", runs["vae"], "--samples", 3, "--limit", 230, "--json"
+        compiled, plain = (one_object(vaekit(*asked, *more).out) for more in (["--compile"], []))
+        assert made
+        assert compiled["nll"] == pytest.approx(plain["nll"], abs=1e-3)
+
     def test_split_and_seed(self, vaekit: Command, runs: dict[str, Path]) -> None:
         def figures(*options: object) -> dict[str, Any]:
             return one_object(vaekit("evaluate", runs["vae"], "--samples", 2, "--json", *options).out)

@@ -30,15 +30,15 @@ from vaekit.data import Split
 from vaekit.data.batch import Batch
 from vaekit.data.loader import Picked
 from vaekit.errors import Interrupted
+from vaekit.kernels import program as programs
 from vaekit.kernels.precision import rounds_on_processors
+from vaekit.kernels.program import NotWritable, program
 from vaekit.kernels.tracing import traced, tracing
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Value
 from vaekit.schedules import Cosine, Linear, Step
-from vaekit.training import program as programs
 from vaekit.training.fit import Training
 from vaekit.training.optimizers import adam
-from vaekit.training.program import NotWritable, program
 from vaekit.training.stepper import Stepper
 
 SETTINGS: list[dict[str, Any]] = [{}, {"clip_norm": 1.0, "ema_decay": 0.9, "weight_decay": 0.01}]
@@ -313,7 +313,7 @@ def test_adam_in_plain_operations(decay: float, rate: float | Tensor) -> None:
 def test_nothing_is_remembered_as_it_was(as_written: list[Any]) -> None:
     """What a step reads beside its inputs is read anew every time."""
     x, beside, total = torch.ones(3), torch.ones(3), torch.zeros(3)
-    take = program(lambda: total.add_(x * beside), [x, total], together=[total])  # type: ignore[arg-type, return-value]
+    take = program(lambda: total.add_(x * beside), [x, total], together=[total])
     total.zero_()
     take()
     beside.fill_(5)
@@ -324,7 +324,7 @@ def test_nothing_is_remembered_as_it_was(as_written: list[Any]) -> None:
 def test_a_program_that_fails_to_begin_says_why() -> None:
     x = torch.ones(2)
     with pytest.raises(NotWritable, match="get value out of a tracing tensor"):
-        program(lambda: x.add_(x.sum().item()), [x], together=[])  # type: ignore[arg-type, return-value]
+        program(lambda: x.add_(x.sum().item()), [x], together=[])
     assert not traced()
 
 

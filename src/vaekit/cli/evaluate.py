@@ -47,6 +47,8 @@ class Options:
     """cpu, cuda, mps or auto."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: the likelihood's products are of rounded factors; faster, and off by some thousandths of a nat."""
+    compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Compile the estimate of the likelihood: some seconds once, and a quarter less for every draw."""
     parts: Parts = ()
     json: Json = False
 
@@ -57,7 +59,7 @@ def run(options: Options) -> int:
     estimators = made(options.estimators)
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)
-    from vaekit.training.progress import Bar
+    from vaekit.training.progress import Bar, say
 
     rows = len(data_set.split(split).x)
     rows = min(rows, options.limit or rows)
@@ -70,6 +72,8 @@ def run(options: Options) -> int:
             limit=options.limit,
             seed=options.seed,
             precision=options.precision,
+            compiled=options.compile,
+            say=say,
             estimators=estimators,
             progress=bar.advance,
         )

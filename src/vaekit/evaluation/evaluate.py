@@ -11,6 +11,7 @@ from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader
 from vaekit.errors import UserError
 from vaekit.evaluation.bits import bits_per_dimension
+from vaekit.evaluation.chunk import Compiled
 from vaekit.evaluation.estimators.question import Estimator, Question, error_of
 from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.latents import active_units, encodings
@@ -41,7 +42,12 @@ class Evaluator(NamedTuple):
 def _likelihood(question: Question) -> dict[str, Any]:
     with rounding(question.loader.device, question.precision):
         result = log_likelihood(
-            question.model, question.loader, question.samples, seed=question.seed, progress=question.progress
+            question.model,
+            question.loader,
+            question.samples,
+            seed=question.seed,
+            progress=question.progress,
+            chunk=Compiled(question.model, question.say) if question.compiled else None,
         )
     nll = -result.log_p.mean().item()
     rows = question.rows
@@ -109,9 +115,11 @@ def evaluate(
     batch_size: int = 100,
     device: torch.device | str = "cpu",
     precision: str = "float32",
+    compiled: bool = False,
     estimators: Sequence[Estimator] = (),
     progress: Callable[[int], None] = lambda rows: None,
     open_run: Callable[[str], Any] | None = None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """All figures of a model on one split, in nats per example, with their protocol.
 
@@ -126,9 +134,11 @@ def evaluate(
         device: where to compute.
         precision: ``bfloat16`` rounds the factors of products in the figures of the likelihood, which is faster
             and moves them by some thousandths of a nat; all else is ``float32``.
+        compiled: compile the estimate of the likelihood, see :class:`vaekit.evaluation.chunk.Compiled`.
         estimators: what else is asked for, see :mod:`vaekit.evaluation.estimators`.
         progress: told the number of rows finished.
         open_run: opens the run folders that estimators name (:func:`vaekit.load`, which ``Run.evaluate`` gives).
+        say: told what a person should know.
 
     Returns:
         The figures by name (``elbo``, ``nll``, ``nll_standard_error``, ``log_px``, ``kl``,
@@ -151,7 +161,7 @@ def evaluate(
         check_likelihood_fits(model, loader.rows(torch.arange(min(batch_size, len(rows.x)))))
     other = data.validation if len(data.validation.x) and data.validation.x is not whole.x and split != "all" else None
     validation = None if other is None else Loader(other, data.kind, device, batch_size)
-    question = Question(model, loader, validation, samples, seed, progress, precision, open_run)
+    question = Question(model, loader, validation, samples, seed, progress, precision, open_run, compiled, say)
     for estimator in estimators:
         if why := estimator.unfit(question):
             raise UserError(f"the {type(estimator).part_name.replace('/', ' ')} does not apply: {why}.")  # type: ignore[attr-defined]

@@ -4,7 +4,7 @@ A small model asks a GPU for a hundred small kernels a step, and Python takes lo
 CUDA graph asks for all of them at once. What is recorded may not wait for the GPU: whether a step is taken is decided
 there, and what it said is read every so many steps.
 
-A step that decides nothing outside can be compiled as a whole, too (:mod:`vaekit.training.program`), on a processor
+A step that decides nothing outside can be compiled as a whole, too (:mod:`vaekit.kernels.program`), on a processor
 and on a GPU, where the graph then asks for the kernels of the compiler.
 """
 
@@ -20,13 +20,14 @@ from torch import Tensor, nn
 
 from vaekit.data.batch import Batch
 from vaekit.data.loader import Picked
+from vaekit.kernels.noise import same_noise_after
 from vaekit.kernels.pieces import pieces
+from vaekit.kernels.program import Call, NotWritable, program
 from vaekit.objectives.objective import Player, Value
 from vaekit.schedules import Schedule, Step, at
-from vaekit.training.program import Call, NotWritable, program
 from vaekit.training.shares import OBJECTIVE, Share, means
 from vaekit.training.state import State, memory
-from vaekit.training.watch import copies, gradient_norm, name_the_cause, same_noise_after
+from vaekit.training.watch import copies, gradient_norm, name_the_cause
 
 WINDOW = 20  # steps between two looks at what they said
 WARM = 3  # steps before the recording: libraries and optimisers set themselves up in the first

@@ -65,7 +65,7 @@ class Settings:
         accumulate: shares in which each batch is computed one after the other, in less memory, or at the same time by
             the processes that ``torchrun`` starts; 0 for as many as there are processes. Each share has its own
             noise; an objective that compares the rows of a batch sees those of a share.
-        compile: make one program of a step (:mod:`vaekit.training.program`): some seconds at the start, less in every
+        compile: make one program of a step (:mod:`vaekit.kernels.program`): some seconds at the start, less in every
             step. It needs a C++ compiler. Sums are those of the other way to rounding.
 
     Raises:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -12,18 +11,12 @@ from torch import Tensor, nn
 
 from vaekit.data.batch import Batch
 from vaekit.kernels import total_norm
+from vaekit.kernels.noise import same_noise_after
 from vaekit.objectives.objective import Value
 
 
 def is_bad(tensor: Tensor) -> bool:
     return not bool(torch.isfinite(tensor).all())
-
-
-@contextmanager
-def same_noise_after(device: torch.device) -> Iterator[None]:
-    """Random numbers that are drawn inside are drawn again after it."""
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        yield
 
 
 @torch.no_grad()

@@ -29,6 +29,8 @@ class Question:
         progress: told the rows finished.
         precision: of the factors of products in the figures of the likelihood.
         open_run: opens a run folder that an estimator names; ``None`` where there is nothing that does.
+        compiled: whether the estimate of the likelihood is.
+        say: told what a person should know.
     """
 
     model: Any
@@ -39,6 +41,8 @@ class Question:
     progress: Callable[[int], None] = lambda rows: None
     precision: str = "float32"
     open_run: Callable[[str], Any] | None = None
+    compiled: bool = False
+    say: Callable[[str], None] = lambda line: None
 
     @property
     def kind(self) -> Kind:

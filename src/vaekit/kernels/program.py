@@ -1,7 +1,7 @@
-"""A step as one program: its operations are written down once, and a compiler makes kernels of several at a time.
+"""Many operations as one program: they are written down once, and a compiler makes kernels of several at a time.
 
-Python runs the step a last time, and every operation that reaches torch is noted, those of the backward pass and of
-the optimiser among them. What is neither an input nor made inside becomes an input too, so that nothing is remembered
+Python runs them a last time, and every operation that reaches torch is noted, those of a backward pass and of an
+optimiser among them. What is neither an input nor made inside becomes an input too, so that nothing is remembered
 as it was on that day. torch's inductor turns the list into loops that go over memory once where torch goes over it for
 each operation.
 """
@@ -15,20 +15,20 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from vaekit.kernels.noise import same_noise_after
+from vaekit.kernels.plainly import plain
 from vaekit.kernels.tracing import tracing
-from vaekit.training.watch import same_noise_after
 
 OPTIONS: dict[str, Any] = {
     "fallback_random": True
 }  # torch's own random numbers, in the order in which they are asked for
-MANY = 16  # numbers whose maximum inductor keeps; what comes of few is computed again wherever it is read
-FAR, NEAR, ROUNDING = 0.1, 1e-3, 1e-6  # what may differ: of a change, of the largest change, of a number
+FAR, NEAR, ROUNDING = 0.1, 1e-2, 1e-6  # what may differ: of a change; of that, of the largest change; of a number
 
 Call = Callable[[], Any]
 
 
 class NotWritable(Exception):
-    """The step cannot be written down or compiled; the message says why."""
+    """It cannot be written down or compiled; the message says why."""
 
 
 def inductor(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
@@ -48,15 +48,18 @@ def inductor(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
     return cast(Any, compiler.compile(graph, examples, options=options))
 
 
-def program(step: Callable[[], None], inputs: Sequence[Tensor], *, together: Sequence[Tensor]) -> Call:
+def program(
+    step: Callable[[], object], inputs: Sequence[Tensor], *, together: Sequence[Tensor] = (), far: float = FAR
+) -> Call:
     """What does what the step does, to the same tensors.
 
     Args:
-        step: it is run once, for real.
+        step: what to do; it is run once, for real.
         inputs: what it reads that changes between steps, and what it writes to; each must come out as without the
             compiler.
         together: the same, where this holds for all of them together. Adam makes a step of any gradient, however near
             to 0, and a single tensor may have no others: the bias before a batch norm.
+        far: by what part of what it changes the program may miss what the step does.
 
     Raises:
         NotWritable: if the step asks for a number in the middle, if the compiler gives up, or if what it has made does
@@ -71,12 +74,12 @@ def program(step: Callable[[], None], inputs: Sequence[Tensor], *, together: Seq
     try:
         with tracing():
             given = [*inputs, *together]
-            graph = make_fx(written, decomposition_table=_plain())(*given)
+            graph = make_fx(written, decomposition_table=plain())(*given)
         more = _lift(graph, len(given))
         # The same memory, without a gradient to look after.
         everything = [each.detach() for each in (*given, *more)]
         compiled = inductor(graph, everything)
-        right = _alike(graph, compiled, everything, len(inputs), len(given))
+        right = _alike(graph, compiled, everything, len(inputs), len(given), far)
     except Exception as error:  # whatever a model or a compiler may say
         logging.getLogger(__name__).debug("not compiled", exc_info=error)
         raise NotWritable(str(error).strip().partition("\n")[0] or type(error).__name__) from error
@@ -85,7 +88,9 @@ def program(step: Callable[[], None], inputs: Sequence[Tensor], *, together: Seq
     return lambda: compiled(*everything)
 
 
-def _alike(graph: Any, compiled: Callable[..., Any], tensors: Sequence[Tensor], single: int, count: int) -> bool:
+def _alike(
+    graph: Any, compiled: Callable[..., Any], tensors: Sequence[Tensor], single: int, count: int, far: float
+) -> bool:
     """Whether both do the same to the first ``count`` tensors, which afterwards are as they were."""
     moved = tensors[:count]
 
@@ -105,7 +110,7 @@ def _alike(graph: Any, compiled: Callable[..., Any], tensors: Sequence[Tensor], 
     right, told = taken(graph), taken(compiled)
     wrong, change = norms(right, told), norms(right, moved)
     size = norms(moved, [torch.zeros_like(each) for each in moved])
-    return bool((wrong <= FAR * change + NEAR * change[:single].max() + ROUNDING * size).all())
+    return bool((wrong <= far * (change + NEAR * change[:single].max()) + ROUNDING * size).all())
 
 
 def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -135,56 +140,3 @@ def _named(graph: Any, name: str) -> Tensor:
     for piece in name.split("."):
         graph = getattr(graph, piece)
     return graph
-
-
-def _plain() -> dict[Any, Callable[..., Any]]:
-    """Kernels over many tensors in operations that a compiler knows."""
-    kernels = torch.ops.aten
-    return {
-        kernels._fused_adam_.default: _adam,
-        kernels._fused_adam_.tensor_lr: _adam,
-        kernels._amp_foreach_non_finite_check_and_unscale_.default: _check,
-    }
-
-
-def _check(tensors: Sequence[Tensor], bad: Tensor, inverse_scale: Tensor) -> None:
-    """``bad`` is 1 if any number is not finite; nothing is scaled, since nothing here asks for it."""
-    # A sum is not finite where a term is not, and takes one pass.
-    sums = torch.stack([(each.detach() * 0).sum() for each in tensors])
-    bad.copy_(torch.maximum(bad, (~sums.sum().isfinite()).to(bad.dtype)))
-
-
-def _adam(
-    parameters: Sequence[Tensor],
-    gradients: Sequence[Tensor],
-    means: Sequence[Tensor],
-    squares: Sequence[Tensor],
-    _: Sequence[Tensor],
-    steps: Sequence[Tensor],
-    *,
-    lr: float | Tensor,
-    beta1: float,
-    beta2: float,
-    weight_decay: float,
-    eps: float,
-    amsgrad: bool,
-    maximize: bool,
-    grad_scale: Tensor | None = None,
-    found_inf: Tensor | None = None,
-) -> None:
-    """Adam as its paper has it (Kingma and Ba 2015, algorithm 1), unless ``found_inf`` is 1."""
-    assert not amsgrad
-    assert not maximize
-    assert grad_scale is None
-    # All parameters have taken as many steps. In float32 the powers, near 1, would have few digits left.
-    taken = torch.stack([*steps]).double().expand(MANY, -1)
-    size = (lr / (1 - beta1**taken)).amax().to(means[0].dtype)
-    scale = (1 - beta2**taken).amax().to(means[0].dtype)
-    for parameter, gradient, mean, square in zip(parameters, gradients, means, squares, strict=True):
-        before = parameter.detach()
-        slope = gradient + weight_decay * before if weight_decay else gradient
-        first = mean + (slope - mean) * (1 - beta1)
-        second = square * beta2 + slope * slope * (1 - beta2)
-        after = before - size * first / ((second / scale).sqrt() + eps)
-        for place, old, new in ((mean, mean, first), (square, square, second), (parameter, before, after)):
-            place.copy_(new if found_inf is None else torch.where(found_inf > 0, old, new))
