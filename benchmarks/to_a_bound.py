@@ -4,11 +4,12 @@
 
 A is the command line of vaekit, B a script for pythae; the same networks (784-512-16), batches of 128, Adam at 0.001,
 50,000 training rows drawn anew at each use, and a pass over 10,000 validation rows after each epoch. C is A by whoever
-knows vaekit and is in haste: five epochs, a rate that rises to 0.005 and falls, factors in bfloat16. The clock starts
+knows vaekit and is in haste: five epochs, a rate that rises to 0.005 and falls, factors in bfloat16. D and E are A with
+``--compile``: where it was never called before, and where it was. The clock starts
 with the process: imports and the reading of the data count. After each epoch the process is halted, and with it the
 clock, while the bound of its weights is measured here, for all by the same function: one draw for each of the 10,000
-test images, binarised once with seed 777. The first epoch whose bound is reached ends the process. A B C A B C, each
-alone; needs a system that can halt processes (not Windows), and $VAEKIT_DATA or the network.
+test images, binarised once with seed 777. The first epoch whose bound is reached ends the process. A B C D E, and once
+more, each alone; needs a system that can halt processes (not Windows), and $VAEKIT_DATA or the network.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ MOST_EPOCHS = 100
 SAME = "--network mlp:hidden=512 --latent-dim 16 --objective elbo --batch-size 128 --device cpu"
 AS_PYTHAE = f"{SAME} --learning-rate 0.001 --epochs {MOST_EPOCHS}"
 IN_HASTE = f"{SAME} --learning-rate cosine(0.005,warmup=0.5) --epochs 5 --precision bfloat16"
+NO_PROGRAMS = "TORCHINDUCTOR_CACHE_DIR=OUT-programs"  # where none has been kept
 LOOKS_EVERY = 0.01  # seconds
 
 Encoder = Callable[[Tensor], Distribution]
@@ -172,10 +174,13 @@ def training_images() -> Path:
 def contestants(python: Path) -> list[Contestant]:
     script, images = str(WORKERS / "bound_pythae.py"), str(training_images())
     vaekit, mark = (sys.executable, "-m", "vaekit", "train", "mnist", "--out", "OUT"), "state/training.safetensors"
+    compiled = (*vaekit, *AS_PYTHAE.split(), "--compile")
     return [
         Contestant("vaekit", (*vaekit, *AS_PYTHAE.split()), mark, of_vaekit),
         Contestant("pythae", (str(python), script, images, "OUT", str(MOST_EPOCHS)), "epoch.npz", of_pythae),
         Contestant("vaekit in haste", (*vaekit, *IN_HASTE.split()), mark, of_vaekit),
+        Contestant("vaekit compiled, first", ("env", NO_PROGRAMS, *compiled), mark, of_vaekit),
+        Contestant("vaekit compiled, again", compiled, mark, of_vaekit),
     ]
 
 
@@ -207,12 +212,13 @@ def main() -> None:
             "vaekit": f"vaekit train mnist {AS_PYTHAE}",
             "pythae": "benchmarks/workers/bound_pythae.py",
             "vaekit in haste": f"vaekit train mnist {IN_HASTE}",
+            "vaekit compiled": f"vaekit train mnist {AS_PYTHAE} --compile",
         },
         "rounds": {each.name: each.rounds for each in chosen},
     }
     for what in ("seconds", "processor"):
         medians = {each.name: each.median(what) for each in chosen}
-        ratios = {f"{name} / pythae": medians[name] / medians["pythae"] for name in ("vaekit", "vaekit in haste")}
+        ratios = {f"{name} / pythae": value / medians["pythae"] for name, value in medians.items() if name != "pythae"}
         report[what] = {"medians": medians, **ratios}
         told = [f"{name} {seconds:.1f} s" for name, seconds in medians.items()]
         print(f"{what}: medians {', '.join([*told, *(f'{name} {ratio:.3f}' for name, ratio in ratios.items())])}")

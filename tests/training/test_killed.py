@@ -24,7 +24,7 @@ OPTIONS = ["--epochs", "12", "--seed", "0", "--network", "mlp:hidden=16", "--bat
 EVERY_EPOCH = """
 import importlib, sys
 from vaekit.cli import main
-importlib.import_module("vaekit.training.fit").REST_SECONDS = 0.0
+importlib.import_module("vaekit.training.fit").REST = 0.0
 sys.exit(main(sys.argv[1:]))
 """
 

@@ -198,7 +198,7 @@ def infinite_images() -> Dataset:
 
 
 def test_too_many_in_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.import_module("vaekit.training.fit"), "REST_SECONDS", 0.0)
+    monkeypatch.setattr(importlib.import_module("vaekit.training.fit"), "REST", 0.0)
     bad = set(range(12, 200))
     with pytest.raises(TrainingFailed) as failed:
         train(spoilt_plan(bad, a_term, epochs=30), tmp_path / "run", quiet=False)

@@ -194,12 +194,12 @@ def test_ends_of_epochs_that_are_near_to_each_other_are_saved_together(
 ) -> None:
     """The first and the last, and whatever the clock says; of a killed run the others are taken again."""
     fit = importlib.import_module("vaekit.training.fit")
-    monkeypatch.setattr(fit, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(fit, "REST", 0.0)
     saves, save = [], State.save
     monkeypatch.setattr(State, "save", lambda self, path: saves.append(self.counters.epochs_total) or save(self, path))
     train(small_plan(epochs=6), tmp_path / "each")
     assert saves == [1, 2, 3, 4, 5, 6]
-    monkeypatch.setattr(fit, "REST_SECONDS", 1e9)
+    monkeypatch.setattr(fit, "REST", 1e9)
     saves.clear()
     train(small_plan(epochs=6), tmp_path / "rarely")
     assert saves == [1, 6]

@@ -46,7 +46,7 @@ from vaekit.training.stepper import Stepper
 from vaekit.training.world import World
 
 SAVE_EVERY_SECONDS = 300  # inside an epoch
-REST_SECONDS = 2.0  # between the ends of two epochs that are saved: small data has fifty a second
+REST = 10.0  # times what saving takes, between two ends of epochs that are saved: small data has fifty a second
 MOST_SKIPPED_IN_A_ROW = 20
 
 
@@ -163,7 +163,7 @@ class Training:
         self.resting: list[nn.Module] = []
         self.stop_asked, self.saved_at = False, time.monotonic()
         self.unsaved: list[dict[str, Any]] = []  # records of epochs since the last save
-        self.kept_is_new, self.saved_epochs = False, 0
+        self.kept_is_new, self.saved_epochs, self.saving_took = False, 0, 0.0
         for phase in self.phases:
             self._choose_parts(phase)
 
@@ -377,7 +377,7 @@ class Training:
             or not self.saved
             or self.state.counters.epoch == phase.epochs
             or self._patience_is_over()
-            or time.monotonic() - self.saved_at >= REST_SECONDS
+            or time.monotonic() - self.saved_at >= REST * self.saving_took
         )
 
     def _save(self) -> None:
@@ -385,6 +385,7 @@ class Training:
 
         In this order: a stop between two files is undone by resuming, from the state that was saved before.
         """
+        begun = time.monotonic()
         with self._saving():
             if self.world.first:
                 with open(self.folder / "metrics.jsonl", "a") as file:
@@ -394,6 +395,7 @@ class Training:
             self.state.save(self.state_path)
         self.unsaved, self.kept_is_new = [], False
         self.saved_at, self.saved_epochs = time.monotonic(), self.state.counters.epochs_total
+        self.saving_took = self.saved_at - begun
 
     @property
     def _planned(self) -> int:
