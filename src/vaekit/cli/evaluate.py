@@ -48,7 +48,7 @@ class Options:
     precision: Literal["float32", "bfloat16"] = "float32"
     """bfloat16: the likelihood's products are of rounded factors; faster, and off by some thousandths of a nat."""
     compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Compile the estimate of the likelihood: some seconds once, and a quarter less for every draw."""
+    """Compile the estimate of the likelihood: some seconds once, and a fifth less for every draw."""
     parts: Parts = ()
     json: Json = False
 

@@ -87,7 +87,7 @@ def log_likelihood(
         budget: most elements that are computed at once (:func:`elements_per_draw`); chosen for the device if not given.
         progress: told the number of rows finished with each batch.
         chunk: what computes the figures of some rows and draws: a :class:`vaekit.evaluation.chunk.Compiled` takes some
-            seconds once and a quarter less for every draw. The draws are the same, the figures to rounding.
+            seconds once and a fifth less for every draw. The draws are the same, the figures to rounding.
     """
     chunk = chunk or partial(figures_of, model)
     # All draws of a posterior without chance are one and the same.
