@@ -23,6 +23,7 @@ OPTIONS: dict[str, Any] = {
     "fallback_random": True
 }  # torch's own random numbers, in the order in which they are asked for
 FAR, NEAR, ROUNDING = 0.1, 1e-2, 1e-6  # what may differ: of a change; of that, of the largest change; of a number
+LOOKED = "trying to get value out of a tracing tensor"  # torch's words
 
 Call = Callable[[], Any]
 
@@ -82,7 +83,8 @@ def program(
         right = _alike(graph, compiled, everything, len(inputs), len(given), far)
     except Exception as error:  # whatever a model or a compiler may say
         logging.getLogger(__name__).debug("not compiled", exc_info=error)
-        raise NotWritable(str(error).strip().partition("\n")[0] or type(error).__name__) from error
+        words = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+        raise NotWritable("something in them asks for a number in the middle" if LOOKED in words else words) from error
     if not right:
         raise NotWritable("the compiler has made something else of them")
     return lambda: compiled(*everything)

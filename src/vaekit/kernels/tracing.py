@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor
@@ -38,7 +38,11 @@ def _one_hot(indices: Tensor, num_classes: int) -> Tensor:
 class _Unlooked(TorchFunctionMode):
     """Functions of torch that look at numbers, replaced by some that give the same without."""
 
-    instead: ClassVar = {torch.nn.functional.one_hot: _one_hot}
+    instead: ClassVar = {
+        torch.nn.functional.one_hot: _one_hot,
+        # How torch's distributions ask whether their parameters are valid; before this, the step was taken with it.
+        cast(Any, torch)._is_all_true: lambda valid: True,
+    }
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         way: Any = self.instead.get(func, func)
