@@ -24,7 +24,7 @@ def as_written(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Programs run as they are written down; the graphs, once for every run."""
     runs: list[Any] = []
 
-    def made(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
+    def made(graph: Any, inputs: Sequence[Tensor], careful: bool) -> Callable[..., Any]:
         return lambda *given: (runs.append(graph), graph(*given))
 
     monkeypatch.setattr(programs, "inductor", made)
@@ -109,7 +109,7 @@ def test_a_model_that_asks_for_a_number_is_evaluated_all_the_same(as_written: li
 def test_a_compiler_that_is_a_little_wrong_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """By a hundredth in one figure."""
 
-    def wrong(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
+    def wrong(graph: Any, inputs: Sequence[Tensor], careful: bool) -> Callable[..., Any]:
         def run(*given: Tensor) -> None:
             graph(*given)
             given[1].mul_(1.01)

@@ -133,7 +133,7 @@ def test_the_precision_of_training_is_asked_for_and_said(capsys: pytest.CaptureF
 
 
 def test_compiled_steps_are_asked_for(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaekit.kernels.program.inductor", lambda graph, inputs: graph)
+    monkeypatch.setattr("vaekit.kernels.program.inductor", lambda graph, *_: graph)
     first = reproduce(capsys, "--variant", "z2", "--compile")["rows"][0]
     assert first["command"] == "vaekit reproduce tiny --budget quick --variant z2 --compile"
     assert json.loads(Path("runs/tiny/z2-0/config.json").read_text())["settings"]["compile"] is True

@@ -50,7 +50,7 @@ def as_written(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Programs run as they are written down, without a compiler; how many times each was."""
     runs: list[Any] = []
 
-    def made(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
+    def made(graph: Any, inputs: Sequence[Tensor], careful: bool) -> Callable[..., Any]:
         assert all(node.op != "get_attr" for node in graph.graph.nodes)
         assert len(inputs) == sum(node.op == "placeholder" for node in graph.graph.nodes)
 
@@ -223,7 +223,7 @@ def test_a_compiler_that_is_wrong_is_found_out(
 ) -> None:
     """One that leaves a small layer where it is, its Adam's figures included."""
 
-    def wrong(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
+    def wrong(graph: Any, inputs: Sequence[Tensor], careful: bool) -> Callable[..., Any]:
         small = [each for each in inputs if each.shape == (4,)]
         assert small
 
@@ -242,10 +242,30 @@ def test_a_compiler_that_is_wrong_is_found_out(
     assert metrics(tmp_path / "asked") == metrics(tmp_path / "plain")
 
 
+@pytest.mark.parametrize("gives_up", [True, False])
+def test_a_compiler_is_asked_again_to_be_careful(
+    gives_up: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+
+    def rash(graph: Any, inputs: Sequence[Tensor], careful: bool) -> Callable[..., Any]:
+        asked.append(careful)
+        if not careful and gives_up:
+            raise KeyError("buf95")
+        return graph if careful else lambda *given: None
+
+    monkeypatch.setattr(programs, "inductor", rash)
+    train(plan_of(ELBO()), tmp_path / "careful", compile=True, quiet=False)
+    assert asked == [False, True]
+    assert "not compiled" not in capsys.readouterr().err
+    train(plan_of(ELBO()), tmp_path / "plain")
+    assert_nearly_the_same(tmp_path / "careful", tmp_path / "plain")
+
+
 def test_a_compiler_that_gives_up_is_quoted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def missing(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
+    def missing(graph: Any, inputs: Sequence[Tensor], careful: bool) -> Callable[..., Any]:
         raise RuntimeError("No working C++ compiler found\nin these places")
 
     monkeypatch.setattr(programs, "inductor", missing)
@@ -304,7 +324,7 @@ def test_adam_in_plain_operations(decay: float, rate: float | Tensor) -> None:
         return [*parameters, *states]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(programs, "inductor", lambda graph, inputs: graph)
+        patch.setattr(programs, "inductor", lambda graph, *_: graph)
         written, kernel = moved(True), moved(False)
     for one, other in zip(written, kernel, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-7)

@@ -22,6 +22,7 @@ from vaekit.kernels.tracing import tracing
 OPTIONS: dict[str, Any] = {
     "fallback_random": True
 }  # torch's own random numbers, in the order in which they are asked for
+CAREFUL = {"max_fusion_size": 8}  # with more than that it gives up on some steps, and is wrong on others
 FAR, NEAR, ROUNDING = 0.1, 1e-2, 1e-6  # what may differ: of a change; of that, of the largest change; of a number
 LOOKED = "trying to get value out of a tracing tensor"  # torch's words
 
@@ -32,8 +33,8 @@ class NotWritable(Exception):
     """It cannot be written down or compiled; the message says why."""
 
 
-def inductor(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
-    """torch's compiler. What it has made of the same operations before, it finds again."""
+def inductor(graph: Any, inputs: Sequence[Tensor], careful: bool) -> Callable[..., Any]:
+    """torch's compiler, with few operations in a loop if it is careful. What it has made before, it finds again."""
     import torch._inductor as compiler
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.fx.experimental.symbolic_shapes import ShapeEnv
@@ -45,7 +46,7 @@ def inductor(graph: Any, inputs: Sequence[Tensor]) -> Callable[..., Any]:
         node.meta["val"] = example
     logging.getLogger("torch._inductor").setLevel(logging.ERROR)  # it thinks aloud of what it finds slow
     # On a processor Python would take longer to call some loops than they take.
-    options = OPTIONS | {"cpp_wrapper": inputs[0].device.type == "cpu"}
+    options = OPTIONS | {"cpp_wrapper": inputs[0].device.type == "cpu"} | (CAREFUL if careful else {})
     return cast(Any, compiler.compile(graph, examples, options=options))
 
 
@@ -72,22 +73,31 @@ def program(
         step()
         return ()
 
+    given = [*inputs, *together]
     try:
         with tracing():
-            given = [*inputs, *together]
             graph = make_fx(written, decomposition_table=plain())(*given)
-        more = _lift(graph, len(given))
-        # The same memory, without a gradient to look after.
-        everything = [each.detach() for each in (*given, *more)]
-        compiled = inductor(graph, everything)
-        right = _alike(graph, compiled, everything, len(inputs), len(given), far)
-    except Exception as error:  # whatever a model or a compiler may say
-        logging.getLogger(__name__).debug("not compiled", exc_info=error)
-        words = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-        raise NotWritable("something in them asks for a number in the middle" if LOOKED in words else words) from error
-    if not right:
-        raise NotWritable("the compiler has made something else of them")
-    return lambda: compiled(*everything)
+    except Exception as error:  # whatever a model may say
+        raise NotWritable(_words(error)) from error
+    # The same memory, without a gradient to look after.
+    everything = [each.detach() for each in (*given, *_lift(graph, len(given)))]
+    why = ""
+    for careful in (False, True):
+        try:
+            compiled = inductor(graph, everything, careful)
+            if _alike(graph, compiled, everything, len(inputs), len(given), far):
+                return lambda: compiled(*everything)
+            why = why or "the compiler has made something else of them"
+        except Exception as error:  # whatever a compiler may say
+            logging.getLogger(__name__).debug("not compiled", exc_info=error)
+            why = why or _words(error)
+    raise NotWritable(why)
+
+
+def _words(error: Exception) -> str:
+    """What it says, in a line."""
+    words = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+    return "something in them asks for a number in the middle" if LOOKED in words else words
 
 
 def _alike(
