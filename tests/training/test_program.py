@@ -242,6 +242,27 @@ def test_a_compiler_that_is_wrong_is_found_out(
     assert metrics(tmp_path / "asked") == metrics(tmp_path / "plain")
 
 
+@pytest.mark.parametrize("extra", [1e-3, torch.nan, torch.inf])
+def test_a_single_wrong_number_is_found_out(extra: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(graph: Any, inputs: Sequence[Tensor], careful: bool) -> Callable[..., Any]:
+        def run(*given: Tensor) -> None:
+            graph(*given)
+            given[1][7] += extra
+
+        return run
+
+    monkeypatch.setattr(programs, "inductor", made)
+    x, out = torch.linspace(0, 1, 100), torch.zeros(100)
+    with pytest.raises(NotWritable, match="something else"):
+        program(lambda: out.copy_(x), [x, out], far=1e-6)
+
+
+def test_what_is_no_number_both_ways_is_the_same(as_written: list[Any]) -> None:
+    x, out = torch.tensor([1.0, torch.nan, torch.inf]), torch.tensor([torch.nan, 0.0, torch.inf])
+    program(lambda: out.copy_(x), [x, out])()
+    torch.testing.assert_close(out, x, equal_nan=True)
+
+
 @pytest.mark.parametrize("gives_up", [True, False])
 def test_a_compiler_is_asked_again_to_be_careful(
     gives_up: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -334,7 +355,7 @@ def test_nothing_is_remembered_as_it_was(as_written: list[Any]) -> None:
     """What a step reads beside its inputs is read anew every time."""
     x, beside, total = torch.ones(3), torch.ones(3), torch.zeros(3)
     take = program(lambda: total.add_(x * beside), [x, total], together=[total])
-    total.zero_()
+    assert not total.any()
     take()
     beside.fill_(5)
     take()

@@ -19,9 +19,7 @@ from vaekit.kernels.noise import same_noise_after
 from vaekit.kernels.plainly import plain
 from vaekit.kernels.tracing import tracing
 
-OPTIONS: dict[str, Any] = {
-    "fallback_random": True
-}  # torch's own random numbers, in the order in which they are asked for
+OPTIONS: dict[str, Any] = {"fallback_random": True}  # torch's own numbers, in the order in which they are asked for
 CAREFUL = {"max_fusion_size": 8}  # with more than that it gives up on some steps, and is wrong on others
 FAR, NEAR, ROUNDING = 0.1, 1e-2, 1e-6  # what may differ: of a change; of that, of the largest change; of a number
 LOOKED = "trying to get value out of a tracing tensor"  # torch's words
@@ -56,7 +54,7 @@ def program(
     """What does what the step does, to the same tensors.
 
     Args:
-        step: what to do; it is run once, for real.
+        step: what to do; it is run once, for real, and what was given is then put back.
         inputs: what it reads that changes between steps, and what it writes to; each must come out as without the
             compiler.
         together: the same, where this holds for all of them together. Adam makes a step of any gradient, however near
@@ -74,6 +72,7 @@ def program(
         return ()
 
     given = [*inputs, *together]
+    before = _copies(given)
     try:
         with tracing():
             graph = make_fx(written, decomposition_table=plain())(*given)
@@ -81,6 +80,7 @@ def program(
         raise NotWritable(_words(error)) from error
     # The same memory, without a gradient to look after.
     everything = [each.detach() for each in (*given, *_lift(graph, len(given)))]
+    _put_back(everything, before)
     why = ""
     for careful in (False, True):
         try:
@@ -111,22 +111,33 @@ def _alike(
         with same_noise_after(moved[0].device):
             way(*tensors)
         after = _copies(moved)
-        for each, value in zip(moved, before, strict=True):
-            each.copy_(value)
+        _put_back(moved, before)
         return after
 
     def norms(one: Sequence[Tensor], other: Sequence[Tensor]) -> Tensor:
-        each = torch.stack([(a.double() - b.double()).nan_to_num().norm() for a, b in zip(one, other, strict=True)])
+        each = torch.stack([_apart(a, b).norm() for a, b in zip(one, other, strict=True)])
         return torch.cat([each[:single], each[single:].norm().unsqueeze(0)])
 
     right, told = taken(graph), taken(compiled)
-    wrong, change = norms(right, told), norms(right, moved)
-    size = norms(moved, [torch.zeros_like(each) for each in moved])
+    wrong, change = norms(right, told), norms(right, moved).nan_to_num()
+    finite = [each.where(each.isfinite(), 0) for each in moved]
+    size = norms(finite, [torch.zeros_like(each) for each in moved])
     return bool((wrong <= far * (change + NEAR * change[:single].max()) + ROUNDING * size).all())
 
 
+def _apart(one: Tensor, other: Tensor) -> Tensor:
+    """The difference, 0 where both are the same infinity or no number."""
+    same = (one == other) | (one.isnan() & other.isnan())
+    return (one.double() - other.double()).where(~same, 0)
+
+
 def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
-    return [each.clone() for each in tensors]
+    return [each.detach().clone() for each in tensors]
+
+
+def _put_back(tensors: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    for each, value in zip(tensors, values, strict=False):
+        each.copy_(value)
 
 
 def _lift(graph: Any, count: int) -> list[Tensor]:

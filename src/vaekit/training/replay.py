@@ -243,7 +243,7 @@ class Replay:
 
     def _look_at(self, picked: Picked) -> None:
         """Let recordings look at rows like these, and at the buffers where they are."""
-        if not self.places_of_buffers:
+        if not len(self.input.rows):
             rows = picked.rows.clone()
             places = rows if picked.places is picked.rows else picked.places.clone()
             self.input = Picked(rows, places, picked.make)
