@@ -21,14 +21,13 @@ from training_cases import (
     plan_of,
     small_plan,
     spoiled_digits,
+    stop_after,
     train,
-    training_of,
 )
 
 from vaekit import training
 from vaekit.data import Split
 from vaekit.data.batch import Batch
-from vaekit.data.loader import Picked
 from vaekit.errors import Interrupted
 from vaekit.kernels import program as programs
 from vaekit.kernels.precision import rounds_on_processors
@@ -39,7 +38,6 @@ from vaekit.objectives.objective import Value
 from vaekit.schedules import Cosine, Linear, Step
 from vaekit.training.fit import Training
 from vaekit.training.optimizers import adam
-from vaekit.training.stepper import Stepper
 
 SETTINGS: list[dict[str, Any]] = [{}, {"clip_norm": 1.0, "ema_decay": 0.9, "weight_decay": 0.01}]
 COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
@@ -120,17 +118,8 @@ def test_it_goes_on_exactly_where_it_stopped(
 ) -> None:
     given = ELBO(Linear(0, 1, epochs=3)), 4
     train(plan_of(*given), tmp_path / "whole", compile=True, **settings)
-    take, count = Stepper.take, 0
-
-    def stopping(self: Stepper, picked: Picked) -> None:
-        nonlocal count
-        take(self, picked)
-        count += 1
-        if count == 7:
-            training_of(self).stop_asked = True
-
     with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "take", stopping)
+        stop_after(7, patch)
         with pytest.raises(Interrupted):
             train(plan_of(*given), tmp_path / "stopped", compile=True, **settings)
     train(plan_of(*given), tmp_path / "stopped", resume=True, compile=True, **settings)
@@ -165,6 +154,21 @@ def test_to_compile_moves_nothing(as_written: list[Any], tmp_path: Path) -> None
     assert len(kept) > 1
     assert not any(value.any() for each, state in kept.items() if each is not first for value in state.values())
     assert all(parameter.grad is None for parameter in plan.model.parameters())
+
+
+@pytest.mark.parametrize("recipe", ["vae", "vq-vae"])
+def test_a_recording_of_a_program_looks_at_the_same_rows(recipe: str, as_written: list[Any], tmp_path: Path) -> None:
+    """Whether the model has buffers or none."""
+    plan = small_plan(recipe)
+    settings = training.Settings(batch_size=16, device="cpu", compile=True)
+    loop = Training(plan.model, plan.data, plan.phases, settings, tmp_path, quiet=True)
+    replay = loop._begin(plan.phases[0]).replay
+    assert replay is not None
+    first, second, *_ = loop.batches.epoch(0, 0)
+    assert replay.plays(first, Step())
+    rows = replay.input.rows
+    replay._look_at(second)
+    assert replay.input.rows is rows
 
 
 def test_a_step_that_is_not_finite_changes_nothing(as_written: list[Any], tmp_path: Path) -> None:

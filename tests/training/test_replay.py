@@ -18,14 +18,13 @@ from training_cases import (
     small_digits,
     small_plan,
     spoiled_digits,
+    stop_after,
     train,
-    training_of,
 )
 
 import vaekit as vk
 from vaekit import training
 from vaekit.data.batch import Batch
-from vaekit.data.loader import Picked
 from vaekit.errors import Interrupted, TrainingFailed
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Value
@@ -145,17 +144,8 @@ def test_it_goes_on_exactly_where_it_stopped(
 ) -> None:
     given = ELBO(Linear(0, 1, epochs=3)), 4
     train(plan_of(*given), tmp_path / "whole", **settings)
-    take, count = Stepper.take, 0
-
-    def stopping(self: Stepper, picked: Picked) -> None:
-        nonlocal count
-        take(self, picked)
-        count += 1
-        if count == 7:
-            training_of(self).stop_asked = True
-
     with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "take", stopping)
+        stop_after(7, patch)
         with pytest.raises(Interrupted):
             train(plan_of(*given), tmp_path / "stopped", **settings)
     train(plan_of(*given), tmp_path / "stopped", resume=True, **settings)

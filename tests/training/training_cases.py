@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from vaekit import config, data, recipes, training
 from vaekit.data import Dataset, Split
 from vaekit.data.batch import Batch
+from vaekit.data.loader import Picked
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Objective, Value
 from vaekit.recipes import Plan
@@ -139,3 +140,17 @@ def spoiled_digits() -> tuple[Dataset, Objective]:
     rows, objective = small_digits(kind="none"), Breaks()
     objective.ink = float(rows.train.x.reshape(70, -1).sum(-1).max() / 16 - 1e-3)
     return rows, objective
+
+
+def stop_after(steps: int, patch: pytest.MonkeyPatch) -> None:
+    """Have trainings asked to stop, as by Ctrl-C, once they have taken so many steps."""
+    take, count = Stepper.take, 0
+
+    def stopping(self: Stepper, picked: Picked) -> None:
+        nonlocal count
+        take(self, picked)
+        count += 1
+        if count == steps:
+            training_of(self).stop_asked = True
+
+    patch.setattr(Stepper, "take", stopping)

@@ -53,16 +53,17 @@ class Compiled:
         self.model, self.say = model, say
         self.seen: Counter[Hashable] = Counter()
         self.programs: dict[Hashable, Chunk] = {}
+        self.possible = True
 
     def __call__(self, batch: Batch, count: int) -> dict[str, Tensor]:
         size = count, *(None if column is None else (column.shape, column.dtype) for column in batch)
         self.seen[size] += 1
-        if size not in self.programs and self.seen[size] == AGAIN:
+        if self.possible and self.seen[size] == AGAIN:
             try:
                 self.programs[size] = self._made(batch, count)
             except NotWritable as why:
                 self.say(f"warning: the estimate is not compiled: {why}.")
-                self.seen.subtract({size: 2**62})
+                self.possible = False
         chunk = self.programs.get(size)
         return figures_of(self.model, batch, count) if chunk is None else chunk(batch, count)
 

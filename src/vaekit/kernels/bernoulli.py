@@ -24,7 +24,8 @@ from torch import Tensor
 from vaekit.kernels.tracing import traced
 
 FACTORS = 64  # in one product: 2⁻⁶⁴ is far from the smallest number of float32
-MANY, EIGHT = 4, 8
+MANY = 4
+EIGHT = 8  # factors of one logarithm in a program: a group is multiplied as it is read
 BITS = 4  # of the factors 1 + exp u: their product is finite while the u that are large add up to less than 88
 FAST = {torch.float32, torch.float64}
 

@@ -28,7 +28,7 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         and not torch.is_autocast_enabled("cpu")
     ):
         return onednn.linear(x, weight, bias)
-    if bias is not None and traced():
+    if bias is not None and traced() and x.device.type == "cpu" and x.dtype == bias.dtype:
         # A sum would be made one call with the product, which first copies the bias to every row; a difference is left
         # to the loop that comes next.
         return F.linear(x, weight) - (-bias)
