@@ -163,7 +163,7 @@ TARGETS = [
         "≥ 0.8",
         "processes",
         ("rate of two over one",),
-        "Both step all parameters, and write and read all gradients: work that two processes do not halve.",
+        "Both write gradients of all weights, and one reads what the other has written: work that two do not halve.",
     ),
     Target(
         "from the command to −105 nats on MNIST",

@@ -87,8 +87,9 @@ class TestFactor:
         layer = nn.Linear(5, 3)
         gradient = torch.randn(3, 5)
         layer.weight.grad = gradient * START
-        Scale(Counters(), "float16").undo([*layer.parameters()])
+        norm = Scale(Counters(), "float16").undo([*layer.parameters()], torch.tensor(3 * START))
         assert torch.equal(layer.weight.grad, gradient)
+        assert norm == 3
 
 
 @pytest.mark.parametrize("factor", [1.0, 1e-5, 300.0])

@@ -2,30 +2,38 @@
 
 from __future__ import annotations
 
-import os
-import platform
-import tempfile
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.distributed as distributed
 from torch import Tensor
 
-SHARED = Path("/dev/shm")  # files that are memory
-LEAD = 64  # bytes that a process marks: a line of the processor's cache
-PATIENT, NAP, LOOKS_EVERY = 2e-3, 1e-4, 0.5  # seconds of looking without rest, of rest, and between looks for the dead
+from vaekit.kernels import total_norm
+from vaekit.training.board import LINE, Board
+
+
+class Sum(NamedTuple):
+    """Over the processes: the same bits in all of them. It is only to be read, and is written to by the next sum.
+
+    Attributes:
+        numbers: of all tensors, one after the other, ``(elements,)``.
+        norm: of the leading ones, ``()``.
+    """
+
+    numbers: Tensor
+    norm: Tensor
 
 
 class Exchange(Protocol):
     """A place for numbers of one size and type; every process comes to it at the same time."""
 
-    def sum(self, tensors: Sequence[Tensor]) -> Tensor:
-        """The sum over the processes, the tensors one after the other ``(elements,)``: the same bits in all of them.
+    def sum(self, tensors: Sequence[Tensor], leading: int = 0) -> Sum:
+        """The sum over the processes.
 
-        What is returned is written to again by the next sum.
+        Args:
+            tensors: of this process.
+            leading: of how many numbers, from the first, the norm is wanted.
         """
         ...
 
@@ -40,108 +48,63 @@ class Network:
     def __init__(self, like: Tensor) -> None:
         self._sum = like
 
-    def sum(self, tensors: Sequence[Tensor]) -> Tensor:
+    def sum(self, tensors: Sequence[Tensor], leading: int = 0) -> Sum:
         torch.cat([tensor.detach().flatten() for tensor in tensors], out=self._sum)
         distributed.all_reduce(self._sum)
-        return self._sum
+        return Sum(self._sum, total_norm([self._sum[:leading]]))
 
 
 class SharedMemory:
-    """Each process writes its own line of a table that all of them see, waits for the others, and sums the lines.
+    """Each process sums its part of the numbers, where all of them see the others' and the sums.
 
-    The loopback network copies every number several times and wakes two threads for it; here it is written once and
-    read once by each. There are two tables in turn: whoever has met the others over one of them knows that they have
-    read the one before.
-
-    Args:
-        memory: bytes that all processes see, of :func:`size_of`; zero.
-        rank, size: which process this is, of how many.
-        like: ``(elements,)``; it is written to.
-    """
-
-    def __init__(self, memory: Tensor, rank: int, size: int, like: Tensor) -> None:
-        self._tables = [table.unbind() for table in memory[LEAD * size :].view(like.dtype).view(2, size, -1)]
-        marks = memory[: LEAD * size].view(torch.int64).view(size, -1).numpy()
-        self._met, self._processes = marks[:, 0], marks[:, 1]
-        self._processes[rank] = os.getpid()
-        self._rank, self._sum, self._times = rank, like, 0
-
-    def sum(self, tensors: Sequence[Tensor]) -> Tensor:
-        lines = self._tables[0]
-        self._tables.reverse()
-        torch.cat([tensor.detach().flatten() for tensor in tensors], out=lines[self._rank])
-        self._meet()
-        torch.add(lines[0], lines[1], out=self._sum)
-        for line in lines[2:]:
-            self._sum += line
-        return self._sum
-
-    def _meet(self) -> None:
-        """Wait until all have come: at first by looking without rest, for they are rarely far apart.
-
-        Raises:
-            RuntimeError: if one of them is gone.
-        """
-        self._times += 1
-        self._met[self._rank] = self._times
-        begun = looked = time.monotonic()
-        while self._met.min() < self._times:
-            now = time.monotonic()
-            if now - begun < PATIENT:
-                os.sched_yield()
-                continue
-            time.sleep(NAP)
-            if now - looked > LOOKS_EVERY:
-                looked = now
-                for process in self._processes.tolist():
-                    try:
-                        os.kill(process, 0)
-                    except ProcessLookupError as gone:
-                        raise RuntimeError(f"process {process} has ended") from gone
-
-
-def size_of(like: Tensor, size: int) -> int:
-    """Bytes that ``size`` processes need for numbers such as these."""
-    return LEAD * size + 2 * size * like.numel() * like.element_size()
-
-
-def exchange(like: Tensor, rank: int, size: int, *, together: bool, hear: Callable[[str], list[str]]) -> Exchange:
-    """The fastest that there is; every process calls it at the same time and comes to the same.
-
-    Shared memory needs a processor whose writes become visible in the order in which they are made: x86.
+    The loopback network copies every number several times and wakes two threads for it; here a number is written once,
+    for the process that sums it. They wait for each other between writing and summing, and again until all is summed:
+    whoever writes the next numbers knows that those before have been read.
 
     Args:
-        like: ``(elements,)``, of this process; it is written to.
-        rank, size: which process this is, of how many.
-        together: whether all of them are on this machine.
-        hear: what each of them says, in order.
+        board: of :func:`room` bytes.
+        like: ``(elements,)``.
     """
-    possible = together and like.device.type == "cpu" and platform.machine() in ("x86_64", "AMD64")
-    path = hear(_new_file(size_of(like, size)) if rank == 0 and possible else "")[0]
-    if not path:
-        return Network(like)
-    try:
-        memory = torch.from_file(path, shared=True, size=size_of(like, size), dtype=torch.uint8)
-        found: Exchange | None = SharedMemory(memory, rank, size, like)
-    except RuntimeError:
-        found = None
-    all_have_it = all(hear("" if found is None else "here"))
-    if rank == 0:
-        os.unlink(path)  # the memory lasts as long as somebody has it
-    return found if found is not None and all_have_it else Network(like)
+
+    def __init__(self, board: Board, like: Tensor) -> None:
+        numbers, each = like.numel(), like.element_size()
+        lines, squares = board.bytes.split([(board.size + 1) * numbers * each, board.size * LINE])
+        *self._lines, self._sum = lines.view(like.dtype).view(board.size + 1, -1).unbind()
+        self._squares = squares.view(like.dtype).view(board.size, -1)[:, 0]
+        self._board, self._part = board, board.part(numbers, each)
+
+    def sum(self, tensors: Sequence[Tensor], leading: int = 0) -> Sum:
+        flat = [tensor.detach().reshape(-1) for tensor in tensors]
+        rank, numbers, (start, stop) = self._board.rank, len(self._sum), self._part
+        line = self._lines[rank]
+        for first, end in ((0, start), (stop, numbers)):
+            if first < end:
+                torch.cat(between(flat, first, end), out=line[first:end])
+        self._board.meet()
+        own = self._sum[start:stop]
+        if start < stop:
+            torch.cat(between(flat, start, stop), out=own)
+        for other, theirs in enumerate(self._lines):
+            if other != rank:
+                own += theirs[start:stop]
+        # What was just summed is near; what others have summed is far.
+        own = own[: max(0, leading - start)]
+        self._squares[rank] = own.dot(own)
+        self._board.meet()
+        return Sum(self._sum, self._squares.sum().sqrt())
 
 
-def _new_file(num_bytes: int) -> str:
-    """A file of shared memory with room for so much, or nothing: a container may have little of it."""
-    try:
-        handle, path = tempfile.mkstemp(prefix="vaekit-", dir=SHARED)
-    except OSError:
-        return ""
-    try:
-        os.posix_fallocate(handle, 0, num_bytes)
-    except (OSError, AttributeError):
-        os.unlink(path)
-        return ""
-    finally:
-        os.close(handle)
-    return path
+def between(flat: Sequence[Tensor], start: int, stop: int) -> list[Tensor]:
+    """Of tensors ``(elements,)`` one after the other those from ``start`` to ``stop``."""
+    found, place = [], 0
+    for each in flat:
+        first, end = max(0, start - place), min(len(each), stop - place)
+        if first < end:
+            found.append(each if end - first == len(each) else each[first:end])
+        place += len(each)
+    return found
+
+
+def room(like: Tensor, size: int) -> int:
+    """Bytes that :class:`SharedMemory` needs for numbers such as these of ``size`` processes."""
+    return (size + 1) * like.numel() * like.element_size() + size * LINE

@@ -222,6 +222,7 @@ class Training:
                     saved = None
                 while counters.epoch < phase.epochs and not self._patience_is_over():
                     self._epoch(stepper, bar)
+                stepper.end()
                 counters.phase, counters.epoch, counters.step = counters.phase + 1, 0, 0
                 self.state.begin_phase()
 

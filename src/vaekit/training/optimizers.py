@@ -52,14 +52,15 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
     """torch's Adam, whose step goes straight to its kernel once the running means exist.
 
     The preparations of torch (groups by device and type, checks for graphs) cost as much as a third of the kernel.
-    ``step(bad)`` does nothing where ``bad``, a number on the device, is 1, without a look at it from outside.
+    ``step(bad)`` does nothing where ``bad``, a number on the device, is 1, without a look at it from outside;
+    ``step(cut=…)`` steps what is left of the parameters when they are cut as by :func:`vaekit.kernels.pieces.pieces`.
     """
     optimizer = _adam(parameters, **options)
     (group,) = optimizer.param_groups
     begin, kernels = cast(Any, optimizer)._init_group, cast(Any, torch)
 
     @torch.no_grad()
-    def step(bad: Tensor | None = None) -> None:
+    def step(bad: Tensor | None = None, cut: Callable[..., Any] | None = None) -> None:
         moving = [parameter for parameter in group["params"] if parameter.grad is not None]
         states = [optimizer.state[parameter] for parameter in moving]
         if not all(states):
@@ -73,8 +74,9 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
             [state["exp_avg"] for state in states],
             [state["exp_avg_sq"] for state in states],
         ]
-        if bad is not None:
-            lists, places = pieces(*lists)
+        cut = pieces if cut is None and bad is not None else cut
+        if cut is not None:
+            lists, places = cut(*lists)
             steps = [steps[place] for place in places]
         kernels._fused_adam_(
             *lists,
@@ -101,4 +103,4 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "rmsprop": uncompiled(torch.optim.RMSprop),
     "sgd": uncompiled(torch.optim.SGD),
 }
-SKIPPING = {"adam"}  # whose step takes ``bad``
+SKIPPING = {"adam"}  # whose step takes ``bad`` and ``cut``

@@ -27,7 +27,7 @@ from vaekit.objectives.objective import Player, Value
 from vaekit.schedules import Schedule, Step, at
 from vaekit.training.shares import OBJECTIVE, Share, means
 from vaekit.training.state import State, memory
-from vaekit.training.watch import copies, gradient_norm, name_the_cause
+from vaekit.training.watch import clip, copies, gradient_norm, name_the_cause
 
 WINDOW = 20  # steps between two looks at what they said
 WARM = 3  # steps before the recording: libraries and optimisers set themselves up in the first
@@ -325,7 +325,7 @@ class Replay:
             if self.clip_norm:
                 norm = gradient_norm(player.parameters)
                 bad = self._whether_bad([figures[OBJECTIVE] + norm])
-                nn.utils.clip_grads_with_norm_(player.parameters, self.clip_norm, norm)
+                clip(player.parameters, norm, self.clip_norm)
             else:
                 (gradients,), _ = pieces([each.grad for each in player.parameters if each.grad is not None])
                 bad = self._whether_bad([figures[OBJECTIVE], *gradients])

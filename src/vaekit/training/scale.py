@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from vaekit.training.state import Counters
 
@@ -40,12 +40,13 @@ class Scale:
         return self.value > LEAST
 
     @torch.no_grad()
-    def undo(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Gradients as they are without it."""
+    def undo(self, parameters: Sequence[nn.Parameter], norm: Tensor) -> Tensor:
+        """Gradients as they are without it, new ones, and their norm."""
         if self.value != 1:
             for parameter in parameters:
                 if parameter.grad is not None:
-                    parameter.grad *= 1 / self.value
+                    parameter.grad = parameter.grad * (1 / self.value)
+        return norm / self.value
 
     def follow(self, fitted: bool) -> None:
         """Take note of whether the gradients of a step were finite."""

@@ -15,7 +15,7 @@ from vaekit.errors import UserError
 from vaekit.objectives.objective import Value
 from vaekit.training.exchange import Exchange
 from vaekit.training.streams import Streams
-from vaekit.training.watch import put_back
+from vaekit.training.watch import gradient_norm, put_back
 from vaekit.training.world import World
 
 OBJECTIVE = ""  # no term has this name
@@ -45,11 +45,13 @@ class Computed(NamedTuple):
         figures: means over the whole batch of the objective (``OBJECTIVE``) and of each term, by name.
         values: of the shares of this process.
         wishes: which of them any process has.
+        norm: of the gradient, ``()``.
     """
 
     figures: dict[str, Tensor]
     values: list[Value]
     wishes: list[bool]
+    norm: Tensor
 
 
 def _figures(value: Value) -> dict[str, Tensor]:
@@ -156,7 +158,7 @@ class Shares:
         """
         if self.count == 1:
             value = one(shares[0])
-            return Computed(means(value), [value], list(wishes))
+            return Computed(means(value), [value], list(wishes), gradient_norm(parameters))
         before = [each for each in before if each[2].is_floating_point()]
         values: list[Value] = []
         moves = [torch.zeros_like(value) for _, _, value in before]
@@ -174,35 +176,41 @@ class Shares:
                 now = getattr(module, name)
                 # What is infinite and stays so has not moved.
                 move += share.weight * torch.where(now == value, 0, now - value)
-        together = Computed(figures, values, list(wishes))
         if self.world.size > 1:
-            together = self._with_others(together, parameters, moves)
+            together = self._with_others(figures, values, wishes, parameters, moves)
+        else:
+            together = Computed(figures, values, list(wishes), gradient_norm(parameters))
         for move, (module, name, value) in zip(moves, before, strict=True):
             setattr(module, name, value + move)
         return together
 
-    def _with_others(self, own: Computed, parameters: Sequence[nn.Parameter], moves: list[Tensor]) -> Computed:
+    def _with_others(
+        self,
+        figures: dict[str, Tensor],
+        values: list[Value],
+        wishes: Sequence[bool],
+        parameters: Sequence[nn.Parameter],
+        moves: list[Tensor],
+    ) -> Computed:
         """The sums over all processes: one call for gradients, moves, figures and wishes."""
-        figures = torch.stack([*own.figures.values()])
+        told = torch.stack([*figures.values()])
         # A parameter that nothing reached has no gradient, unless it has one in another process.
-        reached = figures.new_tensor([parameter.grad is not None for parameter in parameters])
-        wishes = figures.new_tensor(own.wishes)
+        counts = told.new_tensor([*wishes, *(parameter.grad is not None for parameter in parameters)])
         gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
-        everything = [*gradients, *moves, figures, reached, wishes]
+        everything = [*gradients, *moves, told, counts]
         elements = sum(each.numel() for each in everything)
         if elements not in self._exchanges:
             self._exchanges[elements] = self.world.exchange(torch.cat([each.flatten() for each in everything]))
-        sums = iter(self.world.sum(everything, self._exchanges[elements]))
-        gradients = [next(sums) for _ in gradients]
-        for move in moves:
-            move.copy_(next(sums))
-        figures, reached, wishes = sums
-        for parameter, gradient, there in zip(parameters, gradients, reached.tolist(), strict=True):
-            if there:
+        sums, norm = self.world.sum_by(self._exchanges[elements], everything, len(gradients))
+        *sums, told, counts = sums
+        yes = [count > 0 for count in counts.tolist()]
+        for parameter, gradient, reached in zip(parameters, sums, yes[len(wishes) :], strict=False):
+            if reached:
                 same = gradient.stride() == parameter.stride()
                 parameter.grad = gradient if same else torch.empty_like(parameter).copy_(gradient)
-        named = dict(zip(own.figures, figures.unbind(), strict=True))
-        return Computed(named, own.values, [count > 0 for count in wishes.tolist()])
+        for move, moved in zip(moves, sums[len(gradients) :], strict=True):
+            move.copy_(moved)
+        return Computed(dict(zip(figures, told.unbind(), strict=True)), values, yes[: len(wishes)], norm)
 
     def cause(self, shares: Sequence[Share], values: Sequence[Value], name: Callable[[Share, Value], str]) -> str:
         """What is to be said of a batch that is not finite: of the first share whose value is not, or of any."""

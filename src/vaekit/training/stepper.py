@@ -15,12 +15,13 @@ from vaekit.kernels import rounding
 from vaekit.objectives.objective import Player, Value
 from vaekit.schedules import Step, at
 from vaekit.training.optimizers import SKIPPING
+from vaekit.training.parts import Parts
 from vaekit.training.replay import Replay
 from vaekit.training.scale import Scale
 from vaekit.training.settings import Phase, Settings
 from vaekit.training.shares import OBJECTIVE, Share, Shares
 from vaekit.training.state import State
-from vaekit.training.watch import copies, gradient_norm, name_the_cause, places_of_buffers, put_back
+from vaekit.training.watch import clip, copies, name_the_cause, places_of_buffers, put_back
 
 
 class Stepper:
@@ -58,6 +59,11 @@ class Stepper:
         self.agreed: list[bool] = []  # what any process wished at the last plain step
         self.scale = Scale(state.counters, settings.precision)
         self.buffers = places_of_buffers(model)
+        self.parts = {
+            name: Parts(optimizer, shares.world.board)
+            for name, optimizer in state.optimizers.items()
+            if shares.world.size > 1 and batches.device.type == "cpu" and settings.optimizer in SKIPPING
+        }
         self.replay = self.recording() if self._may_replay else None
         if settings.compile and self.replay is None:
             say(
@@ -125,6 +131,11 @@ class Stepper:
                 counters.skipped_in_a_row = 0
                 counters.averaged += self.state.average is not None
 
+    def end(self) -> None:
+        """Leave what processes have in common; no step comes after it."""
+        for parts in self.parts.values():
+            parts.end()
+
     def _plainly(self, step: Step, picked: Picked) -> None:
         """Each player in turn: value of each example, mean, gradient, step."""
         counters = self.state.counters
@@ -134,15 +145,16 @@ class Stepper:
             # What moves in a forward pass (a code book) must be put back if the step is not taken.
             before = copies(self.buffers)
             one = partial(self._share, player, step)
-            figures, values, self.agreed = self.shares.compute(one, shares, player.parameters, before, self.wishes())
-            self.scale.undo(player.parameters)
-            norm = gradient_norm(player.parameters)
+            figures, values, self.agreed, norm = self.shares.compute(
+                one, shares, player.parameters, before, self.wishes()
+            )
+            norm = self.scale.undo(player.parameters, norm)
             optimizer = self.state.optimizers[name]
             if math.isfinite((figures[OBJECTIVE] + norm).item()):
                 if self.settings.clip_norm:
-                    nn.utils.clip_grads_with_norm_(player.parameters, self.settings.clip_norm, norm)
+                    clip(player.parameters, norm, self.settings.clip_norm)
                 optimizer.param_groups[0]["lr"] = at(self.phase.learning_rate, step) * player.learning_rate
-                optimizer.step()
+                self.parts.get(name, optimizer).step()
                 self._log(name, figures.keys(), torch.stack([*figures.values()]), size)
             elif self.scale.may_have_overflowed and math.isfinite(figures[OBJECTIVE].item()):
                 put_back(before)

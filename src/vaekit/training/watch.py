@@ -65,6 +65,18 @@ def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
     return total_norm([p.grad for p in parameters if p.grad is not None])
 
 
+@torch.no_grad()
+def clip(parameters: Sequence[nn.Parameter], norm: Tensor, most: float) -> None:
+    """Gradients of that norm together shortened to the most that is allowed, as torch's own does it.
+
+    They are new ones: other processes may look at the old.
+    """
+    factor = (most / (norm + 1e-6)).clamp(max=1.0)
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter.grad = parameter.grad * factor
+
+
 def places_of_buffers(model: nn.Module) -> list[tuple[nn.Module, str]]:
     """Owner and name of every buffer that is saved; one that is not is a constant: nothing could resume it."""
     return [

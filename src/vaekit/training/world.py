@@ -13,8 +13,9 @@ import torch.distributed as distributed
 from torch import Tensor
 
 from vaekit.errors import TrainingFailed, UserError
+from vaekit.training.board import GONE, Board, board
 from vaekit.training.device import choose_device
-from vaekit.training.exchange import Exchange, Network, exchange
+from vaekit.training.exchange import Exchange, Network, SharedMemory, room
 
 STARTED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")  # what torchrun sets
 LONGEST = 4096  # bytes of what one process tells the others
@@ -84,27 +85,33 @@ class World:
                 distributed.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
             atexit.register(distributed.destroy_process_group)
 
-    def exchange(self, like: Tensor) -> Exchange:
-        """A place to sum numbers of this size and type again and again, for :meth:`sum`; ``like`` is written to."""
+    def board(self, num_bytes: int) -> Board | None:
+        """Memory that all processes see, of so many bytes of zeros; nothing where they are on several machines."""
+        if self.local_size != self.size:
+            return None
         with _others():
-            together = self.local_size == self.size
-            return exchange(like, self.rank, self.size, together=together, hear=self.hear)
+            return board(num_bytes, self.rank, self.size, self.hear)
 
-    def sum(self, tensors: Sequence[Tensor], by: Exchange | None = None) -> list[Tensor]:
-        """Each tensor's sum over the processes: one call for all of them, shapes and types as they were.
+    def exchange(self, like: Tensor) -> Exchange:
+        """A place to sum numbers of this size and type again and again, for :meth:`sum_by`; ``like`` is written to."""
+        seen_by_all = self.board(room(like, self.size)) if like.device.type == "cpu" else None
+        return Network(like) if seen_by_all is None else SharedMemory(seen_by_all, like)
 
-        Args:
-            tensors: of this process.
-            by: where they are summed, to save the making of new memory: what is returned lies there.
-        """
+    def sum(self, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Each tensor's sum over the processes: one call for all of them, shapes and types as they were."""
         if self.size == 1:
             return list(tensors)
-        if by is None:
-            by = Network(torch.cat([tensor.detach().flatten() for tensor in tensors]))
+        return self.sum_by(Network(torch.cat([tensor.detach().flatten() for tensor in tensors])), tensors)[0]
+
+    def sum_by(self, exchange: Exchange, tensors: Sequence[Tensor], leading: int = 0) -> tuple[list[Tensor], Tensor]:
+        """The same, and the norm of the ``leading`` sums together, where no new memory is made.
+
+        What is returned lies in the exchange: it is only to be read, and until the next sum.
+        """
         with _others():
-            flat = by.sum(tensors)
-        pieces = flat.split([tensor.numel() for tensor in tensors])
-        return [piece.view(own.shape).to(own.dtype) for piece, own in zip(pieces, tensors, strict=True)]
+            numbers, norm = exchange.sum(tensors, sum(tensor.numel() for tensor in tensors[:leading]))
+        pieces = numbers.split([tensor.numel() for tensor in tensors])
+        return [piece.view(own.shape).to(own.dtype) for piece, own in zip(pieces, tensors, strict=True)], norm
 
     def copy_first(self, tensors: Sequence[Tensor]) -> None:
         """Give all processes the first one's values, in place."""
@@ -141,4 +148,4 @@ def _others() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        raise TrainingFailed("another process of this training has ended; what it said stands above.") from error
+        raise TrainingFailed(GONE) from error
