@@ -22,9 +22,10 @@ OPTIONS = ["--epochs", "12", "--seed", "0", "--network", "mlp:hidden=16", "--bat
 
 
 EVERY_EPOCH = """
-import importlib, sys
+import sys
 from vaekit.cli import main
-importlib.import_module("vaekit.training.fit").REST = 0.0
+from vaekit.training import keeper
+keeper.REST = 0.0
 sys.exit(main(sys.argv[1:]))
 """
 

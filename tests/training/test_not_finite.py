@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Objective, Value
 from vaekit.recipes import Plan
 from vaekit.schedules import Step
-from vaekit.training import Phase
+from vaekit.training import Phase, keeper
 from vaekit.training.fit import MOST_SKIPPED_IN_A_ROW
 from vaekit.training.stepper import Stepper
 
@@ -198,7 +197,7 @@ def infinite_images() -> Dataset:
 
 
 def test_too_many_in_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(importlib.import_module("vaekit.training.fit"), "REST", 0.0)
+    monkeypatch.setattr(keeper, "REST", 0.0)
     bad = set(range(12, 200))
     with pytest.raises(TrainingFailed) as failed:
         train(spoilt_plan(bad, a_term, epochs=30), tmp_path / "run", quiet=False)

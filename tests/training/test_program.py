@@ -140,12 +140,12 @@ def test_to_compile_moves_nothing(as_written: list[Any], tmp_path: Path) -> None
     kept[first] = {name: torch.full_like(first, 0.5) for name in ("exp_avg", "exp_avg_sq")} | {
         "step": torch.tensor(3.0)
     }
-    before = [each.clone() for each in replay._of_modules()]
+    before = [each.clone() for each in replay.step.of_modules()]
     torch.manual_seed(5)
     assert replay.plays(picked, Step())
     assert torch.equal(torch.rand(3), torch.rand(3, generator=torch.Generator().manual_seed(5)))
     assert as_written
-    assert all(torch.equal(one, other) for one, other in zip(before, replay._of_modules(), strict=True))
+    assert all(torch.equal(one, other) for one, other in zip(before, replay.step.of_modules(), strict=True))
     assert {name: float(value.mean()) for name, value in kept[first].items()} == {
         "step": 3,
         "exp_avg": 0.5,

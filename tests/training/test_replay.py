@@ -29,8 +29,9 @@ from vaekit.errors import Interrupted, TrainingFailed
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Value
 from vaekit.schedules import Cosine, Linear, Step, at
+from vaekit.training.cells import Cells
 from vaekit.training.fit import Training
-from vaekit.training.replay import WARM, Cells, Replay
+from vaekit.training.replay import WARM, Replay
 from vaekit.training.stepper import Stepper
 
 GPU = torch.cuda.is_available()
@@ -213,14 +214,14 @@ def test_what_a_broken_recording_made_is_forgotten(tmp_path: Path) -> None:
     settings = training.Settings(batch_size=16, device="cpu")
     loop = Training(plan.model, plan.data, plan.phases, settings, tmp_path, quiet=True)
     replay = loop._begin(plan.phases[0]).recording()
-    replay.places_of_buffers = places = replay._buffers()
+    replay.places_of_buffers = places = replay.step.buffers_now()
     values = [place.clone() for place in places]
-    for module, name in replay.buffers:
+    for module, name in replay.step.buffers:
         setattr(module, name, torch.full_like(getattr(module, name), torch.nan))
     for parameter in plan.model.parameters():
         parameter.grad = torch.full_like(parameter, torch.nan)
     replay._forget()
     assert places
-    assert all(now is place for now, place in zip(replay._buffers(), places, strict=True))
+    assert all(now is place for now, place in zip(replay.step.buffers_now(), places, strict=True))
     assert all(torch.equal(place, value) for place, value in zip(places, values, strict=True))
-    assert all(parameter.grad is None for player in replay.players.values() for parameter in player.parameters)
+    assert all(parameter.grad is None for player in replay.step.players.values() for parameter in player.parameters)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import signal
@@ -19,7 +18,7 @@ from vaekit.data import as_dataset
 from vaekit.data.loader import Picked
 from vaekit.errors import Interrupted, UserError
 from vaekit.schedules import Cosine, Linear, Step, Steps
-from vaekit.training import files
+from vaekit.training import files, keeper
 from vaekit.training.fit import Training
 from vaekit.training.state import State
 from vaekit.training.stepper import Stepper
@@ -155,7 +154,7 @@ def test_a_line_of_metrics_that_was_cut_off(tmp_path: Path, monkeypatch: pytest.
 
 def test_saved_in_the_middle_of_an_epoch_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(small_plan(), tmp_path / "whole")
-    monkeypatch.setattr(importlib.import_module("vaekit.training.fit"), "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(keeper, "SAVE_EVERY_SECONDS", 0.0)
     take, count = Stepper.take, 0
 
     def fatal(self: Stepper, picked: Picked) -> None:
@@ -193,13 +192,12 @@ def test_ends_of_epochs_that_are_near_to_each_other_are_saved_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first and the last, and whatever the clock says; of a killed run the others are taken again."""
-    fit = importlib.import_module("vaekit.training.fit")
-    monkeypatch.setattr(fit, "REST", 0.0)
+    monkeypatch.setattr(keeper, "REST", 0.0)
     saves, save = [], State.save
     monkeypatch.setattr(State, "save", lambda self, path: saves.append(self.counters.epochs_total) or save(self, path))
     train(small_plan(epochs=6), tmp_path / "each")
     assert saves == [1, 2, 3, 4, 5, 6]
-    monkeypatch.setattr(fit, "REST", 1e9)
+    monkeypatch.setattr(keeper, "REST", 1e9)
     saves.clear()
     train(small_plan(epochs=6), tmp_path / "rarely")
     assert saves == [1, 6]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Sequence
+from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -25,28 +24,25 @@ from vaekit.evaluation.likelihood import bound
 from vaekit.kernels import flushing_denormals, keep_pages, rounds_on_processors
 from vaekit.objectives import ELBO, Objective
 from vaekit.schedules import Schedule, Step
-from vaekit.training.files import ASIDE, NEW, NotWritten, write_tensors, writing
+from vaekit.training.files import NEW
 from vaekit.training.folder import (
-    STATE,
     clear_folder,
     fresh_folder,
     open_folder,
     recorded_shares,
     removing_what_is_empty,
-    take_place,
 )
 from vaekit.training.interrupt import listening
+from vaekit.training.keeper import Keeper
 from vaekit.training.progress import Bar, say
 from vaekit.training.record import line_of, record_of
-from vaekit.training.run import FORMAT, Run, read_metrics, rewrite_metrics
+from vaekit.training.run import FORMAT, Run, read_metrics
 from vaekit.training.settings import OPTIMIZERS, Phase, Settings
 from vaekit.training.shares import Shares
 from vaekit.training.state import State
 from vaekit.training.stepper import Stepper
 from vaekit.training.world import World
 
-SAVE_EVERY_SECONDS = 300  # inside an epoch
-REST = 10.0  # times what saving takes, between two ends of epochs that are saved: small data has fifty a second
 MOST_SKIPPED_IN_A_ROW = 20
 
 
@@ -111,22 +107,20 @@ def fit(
         **(note or {}),
     }
     training = Training(model, data, phases, settings, folder, quiet, world)
+    keeper = training.keeper
     with removing_what_is_empty(folder) if world.first else nullcontext():
         if world.first:
-            training.folder = open_folder(folder, config, resume=resume, overwrite=overwrite)
-        training.folder = Path(world.hear(f"{training.folder}")[0])
+            keeper.folder = open_folder(folder, config, resume=resume, overwrite=overwrite)
+        keeper.folder = Path(world.hear(f"{keeper.folder}")[0])
         try:
             training.run()
         except Exception as error:
             # The parts do not work together: found at the first step. Nothing is left behind.
-            if (
-                world.first
-                and not training.saved
-                and (training.folder.name == NEW or not isinstance(error, TrainingFailed))
-            ):
-                clear_folder(training.folder)
+            in_vain = keeper.folder.name == NEW or not isinstance(error, TrainingFailed)
+            if world.first and not keeper.saved and in_vain:
+                clear_folder(keeper.folder)
             raise
-    return Run(world.hear(f"{training.folder}")[0], data)
+    return Run(world.hear(f"{keeper.folder}")[0], data)
 
 
 class Training:
@@ -153,29 +147,18 @@ class Training:
         device = self.world.device(settings.device)
         # Convolutions are faster with the channels last, on processors and on GPUs.
         self.model: Any = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.phases, self.settings, self.folder = phases, settings, folder
+        self.phases, self.settings = phases, settings
         self.quiet = quiet or not self.world.first
         self.shares = Shares(self.world, settings.accumulate or self.world.size)
         self.batches = Loader(data.train, data.kind, device, settings.batch_size)
         self.validation = Loader(data.validation, data.kind, device, max(settings.batch_size, 500))
         self.state = State(self.model, settings.ema_decay, self.shares.streams)
+        self.keeper = Keeper(folder, self.state)
         self.moving: list[nn.Module] = []
         self.resting: list[nn.Module] = []
-        self.stop_asked, self.saved_at = False, time.monotonic()
-        self.unsaved: list[dict[str, Any]] = []  # records of epochs since the last save
-        self.kept_is_new, self.saved_epochs, self.saving_took = False, 0, 0.0
+        self.stop_asked = False
         for phase in self.phases:
             self._choose_parts(phase)
-
-    @property
-    def state_path(self) -> Path:
-        """Where the state is saved."""
-        return self.folder / STATE
-
-    @property
-    def saved(self) -> bool:
-        """Whether there is a state to go on from; it may be just on its way to the folder above."""
-        return self.state_path.exists() or (self.folder / ASIDE).exists()
 
     def run(self) -> None:
         """Train until the end, from wherever the state is."""
@@ -185,7 +168,7 @@ class Training:
 
     def _run(self) -> None:
         torch.manual_seed(self.settings.seed)
-        saved = self.state.read_counters(self.state_path) if self.state_path.exists() else None
+        saved = self.keeper.begin()
         if saved is None:
             with closing(self.batches.epoch(self.settings.seed, 0)) as batches:
                 first = next(batches).batch
@@ -193,7 +176,6 @@ class Training:
             self._begin_parts()
             self.shares.streams.begin()
         counters = self.state.counters
-        self.saved_epochs = counters.epochs_total
         rows = self.batches.num_rows
         if self.settings.batch_size > rows:
             self._say(
@@ -205,12 +187,6 @@ class Training:
                 self._say("warning: this processor has no units for bfloat16: training goes on in float32.")
             if self.settings.precision == "float16":
                 self._say("warning: float16 is for GPUs: on a processor it is slower than float32.")
-        metrics = self.folder / "metrics.jsonl"
-        if self.world.first:
-            with self._saving():
-                rewrite_metrics(
-                    metrics, [record for record in read_metrics(metrics) if record["epoch"] <= counters.epochs_total]
-                )
         total = self._planned * len(self.batches)
         done = counters.epochs_total * len(self.batches) + counters.batch
         with listening(self._ask_to_stop), Bar("training", total, "steps", done=done, quiet=self.quiet) as bar:
@@ -298,30 +274,17 @@ class Training:
                     stepper.hear()
                     now = time.monotonic()
                     counters.seconds, started = counters.seconds + now - started, now
-                    self._save()
+                    self.keeper.save()
                 if stop:
-                    raise Interrupted(f"stopped in epoch {counters.epochs_total + 1}; the state is saved.", self.folder)
+                    stopped = f"stopped in epoch {counters.epochs_total + 1}; the state is saved."
+                    raise Interrupted(stopped, self.keeper.folder)
         stepper.hear()
         counters.epoch, counters.epochs_total, counters.batch = counters.epoch + 1, counters.epochs_total + 1, 0
         self._report(stepper.phase, started)
 
     def _wishes(self) -> list[bool]:
         """Whether to stop, and whether to save: the processes agree on both in every step."""
-        return [self.stop_asked, time.monotonic() - self.saved_at > SAVE_EVERY_SECONDS]
-
-    @contextmanager
-    def _saving(self) -> Iterator[None]:
-        """
-        Raises:
-            UserError: if something cannot be written inside, saying what is kept.
-        """
-        try:
-            with writing(self.folder):
-                yield
-        except NotWritten as error:
-            hint = f"vaekit train --resume {self.folder} goes on from there" if self.saved else "start again"
-            kept = "the last state saved is kept" if self.saved else "nothing was saved yet"
-            raise UserError(error.message, f"{kept}: make room or make it writable, then {hint}.") from error
+        return [self.stop_asked, self.keeper.due]
 
     def _say(self, line: str) -> None:
         if not self.quiet:
@@ -338,8 +301,8 @@ class Training:
             raise TrainingFailed(
                 f"{counters.skipped_in_a_row} steps in a row were not finite: {cause}. "
                 + (
-                    f"The state at the end of epoch {self.saved_epochs} is kept in {self.folder}."
-                    if self.saved_epochs
+                    f"The state at the end of epoch {self.keeper.epochs} is kept in {self.keeper.folder}."
+                    if self.keeper.epochs
                     else "No epoch was finished."
                 )
             )
@@ -357,46 +320,17 @@ class Training:
         counters.seconds += time.monotonic() - started
         record = record_of(counters, phase, now, state.means(), figures, watched, kept)
         state.sums = {}
-        self.unsaved.append(record)
-        self.kept_is_new |= kept
-        if self._time_to_save(phase):
-            self._save()
-            if self.world.first:
-                with self._saving():
-                    self.folder = take_place(self.folder)
+        self.keeper.note(record)
+        # Of several processes the clocks differ.
+        if self.world.size > 1 or self.keeper.rested or counters.epoch == phase.epochs or self._patience_is_over():
+            self.keeper.save()
+            self.keeper.take_place()
         if not self.world.first:
             return
         for found in self._doctor.visit(record):
             self._say(f"warning: epoch {counters.epochs_total}: {found.line}")
         if line := line_of(counters.epochs_total, self._planned, figures, kept):
             self._say(line)
-
-    def _time_to_save(self, phase: Phase) -> bool:
-        """At the end of the first epoch, of the last, and of those in between that are not too near to each other."""
-        return (
-            self.world.size > 1  # whose clocks differ
-            or not self.saved
-            or self.state.counters.epoch == phase.epochs
-            or self._patience_is_over()
-            or time.monotonic() - self.saved_at >= REST * self.saving_took
-        )
-
-    def _save(self) -> None:
-        """Write what has happened since the last time.
-
-        In this order: a stop between two files is undone by resuming, from the state that was saved before.
-        """
-        begun = time.monotonic()
-        with self._saving():
-            if self.world.first:
-                with open(self.folder / "metrics.jsonl", "a") as file:
-                    file.write("".join(json.dumps(record) + "\n" for record in self.unsaved))
-                if self.kept_is_new:
-                    write_tensors(self.folder / "model.safetensors", self.state.best)
-            self.state.save(self.state_path)
-        self.unsaved, self.kept_is_new = [], False
-        self.saved_at, self.saved_epochs = time.monotonic(), self.state.counters.epochs_total
-        self.saving_took = self.saved_at - begun
 
     @property
     def _planned(self) -> int:
@@ -407,7 +341,7 @@ class Training:
     def _doctor(self) -> Attending:
         """Called to the first epoch of this session; those before it were seen."""
         now = self.state.counters.epochs_total
-        before = [each for each in read_metrics(self.folder / "metrics.jsonl") if each["epoch"] < now]
+        before = [each for each in read_metrics(self.keeper.metrics) if each["epoch"] < now]
         return Attending(self.state.shown, self.validation, before, self._planned)
 
     def _patience_is_over(self) -> bool:

@@ -14,12 +14,13 @@ from vaekit.data.loader import Loader, Picked
 from vaekit.kernels import rounding
 from vaekit.objectives.objective import Player, Value
 from vaekit.schedules import Step, at
+from vaekit.training.divided import Divided
 from vaekit.training.optimizers import SKIPPING
-from vaekit.training.parts import Parts
 from vaekit.training.replay import Replay
 from vaekit.training.scale import Scale
 from vaekit.training.settings import Phase, Settings
 from vaekit.training.shares import OBJECTIVE, Share, Shares
+from vaekit.training.silent import SilentStep
 from vaekit.training.state import State
 from vaekit.training.watch import clip, copies, name_the_cause, places_of_buffers, put_back
 
@@ -59,8 +60,8 @@ class Stepper:
         self.agreed: list[bool] = []  # what any process wished at the last plain step
         self.scale = Scale(state.counters, settings.precision)
         self.buffers = places_of_buffers(model)
-        self.parts = {
-            name: Parts(optimizer, shares.world.board)
+        self.divided = {
+            name: Divided(optimizer, shares.world.board)
             for name, optimizer in state.optimizers.items()
             if shares.world.size > 1 and batches.device.type == "cpu" and settings.optimizer in SKIPPING
         }
@@ -84,19 +85,10 @@ class Stepper:
 
     def recording(self) -> Replay:
         """What records these steps and plays them again."""
-        return Replay(
-            self.model,
-            self.players,
-            self.state,
-            self._share,
-            self.phase.learning_rate,
-            self.settings.clip_norm,
-            self.buffers,
-            self.settings.batch_size,
-            self.settings.compile,
-            self.say,
-            self._rounding if self.batches.device.type == "cpu" else nullcontext,
-        )
+        settings, rate = self.settings, self.phase.learning_rate
+        step = SilentStep(self.model, self.players, self.state, self._share, rate, settings.clip_norm, self.buffers)
+        around = self._rounding if self.batches.device.type == "cpu" else nullcontext
+        return Replay(step, settings.batch_size, settings.compile, self.say, around)
 
     def _rounding(self) -> AbstractContextManager[None]:
         return rounding(self.batches.device, self.settings.precision)
@@ -133,8 +125,8 @@ class Stepper:
 
     def end(self) -> None:
         """Leave what processes have in common; no step comes after it."""
-        for parts in self.parts.values():
-            parts.end()
+        for divided in self.divided.values():
+            divided.end()
 
     def _plainly(self, step: Step, picked: Picked) -> None:
         """Each player in turn: value of each example, mean, gradient, step."""
@@ -154,7 +146,7 @@ class Stepper:
                 if self.settings.clip_norm:
                     clip(player.parameters, norm, self.settings.clip_norm)
                 optimizer.param_groups[0]["lr"] = at(self.phase.learning_rate, step) * player.learning_rate
-                self.parts.get(name, optimizer).step()
+                self.divided.get(name, optimizer).step()
                 self._log(name, figures.keys(), torch.stack([*figures.values()]), size)
             elif self.scale.may_have_overflowed and math.isfinite(figures[OBJECTIVE].item()):
                 put_back(before)

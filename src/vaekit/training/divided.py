@@ -1,4 +1,4 @@
-"""Steps of an optimiser that processes share: each takes them for its part of the numbers, where all see them."""
+"""Steps of an optimiser that processes divide: each takes them for its part of the numbers, where all see them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vaekit.training.board import LINE, Board
 Boards = Callable[[int], Board | None]
 
 
-class Parts:
+class Divided:
     """Takes the steps of an optimiser in parts, from the second step on.
 
     Processes that hold the same weights would all compute the same step; sharded optimisers (Rajbhandari et al. 2020,

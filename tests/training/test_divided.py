@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.training.board import Board, size_of
+from vaekit.training.divided import Divided
 from vaekit.training.optimizers import adam
-from vaekit.training.parts import Parts
 
 SIZE = 3
 SHAPES = [(3, 5), (7,), (), (130, 9), (8, 4, 3, 3), (1000,)]
@@ -60,10 +60,10 @@ def test_processes_step_parts_of_one_memory() -> None:
             return Board(memory[0], rank, SIZE)
 
         optimizer = adam(made[rank], **options)
-        parts = Parts(optimizer, boards)
-        found = steps(optimizer, parts.step)
+        divided = Divided(optimizer, boards)
+        found = steps(optimizer, divided.step)
         places = {each.untyped_storage().data_ptr() for each in found[: len(SHAPES)]}
-        parts.end()
+        divided.end()
         return found, places, tensors(optimizer)
 
     made = [parameters() for _ in range(SIZE)]
@@ -88,8 +88,8 @@ def test_whole_steps_where_they_cannot_be_shared(why: str) -> None:
         return None
 
     whole, other = adam(weights(), lr=1e-2), adam(weights(), lr=1e-2)
-    parts = Parts(other, boards)
-    for a, b in zip(steps(whole, whole.step), steps(other, parts.step), strict=True):
+    divided = Divided(other, boards)
+    for a, b in zip(steps(whole, whole.step), steps(other, divided.step), strict=True):
         assert torch.equal(a, b)
-    parts.end()
+    divided.end()
     assert len(asked) == (why == "no-memory")
