@@ -17,79 +17,105 @@ from vaekit.training.optimizers import adam
 
 SIZE = 3
 SHAPES = [(3, 5), (7,), (), (130, 9), (8, 4, 3, 3), (1000,)]
+LATE, SHARED = 3, 1  # has a gradient from the third step on; is moved by both players
 
 
-def parameters() -> list[nn.Parameter]:
-    torch.manual_seed(0)
-    made = [torch.randn(shape) for shape in SHAPES]
-    made = [each.to(memory_format=torch.channels_last) if each.dim() == 4 else each for each in made]
-    return [nn.Parameter(each) for each in made]
+class Players:
+    """Two optimisers, and weights whose order in memory is not that of their axes."""
+
+    def __init__(self, *more: Tensor) -> None:
+        torch.manual_seed(0)
+        made = [*(torch.randn(shape) for shape in SHAPES), *(each.clone() for each in more)]
+        made = [each.to(memory_format=torch.channels_last) if each.dim() == 4 else each for each in made]
+        self.parameters = [nn.Parameter(each) for each in made]
+        self.optimizers: dict[str, Any] = {
+            "first": adam(self.parameters, lr=1e-2, weight_decay=0.1),
+            "second": adam([self.parameters[SHARED]], lr=1e-3),
+        }
+
+    def steps(self, step: Callable[[str], None]) -> None:
+        """Six of both."""
+        generator = torch.Generator().manual_seed(1)
+        for number in range(6):
+            for name in self.optimizers:
+                for place, parameter in enumerate(self.parameters):
+                    gradient = torch.randn(parameter.shape, generator=generator)
+                    gradient = torch.empty_like(parameter).copy_(gradient)
+                    parameter.grad = None if place == LATE and number < 2 else gradient
+                step(name)
+
+    def whole(self, name: str) -> None:
+        self.optimizers[name].step()
+
+    def tensors(self) -> list[Tensor]:
+        """Weights, running means and counts."""
+        kept = [
+            optimizer.state[parameter][name]
+            for optimizer in self.optimizers.values()
+            for parameter in optimizer.param_groups[0]["params"]
+            for name in ("step", "exp_avg", "exp_avg_sq")
+        ]
+        return [each.detach() for each in (*self.parameters, *kept)]
 
 
-def steps(optimizer: Any, step: Callable[[], None]) -> list[Tensor]:
-    """Weights and running means after six steps; from the third on, one parameter has no gradient."""
-    (group,) = optimizer.param_groups
-    torch_rng = torch.Generator().manual_seed(1)
-    for number in range(6):
-        for place, parameter in enumerate(group["params"]):
-            gradient = torch.randn(parameter.shape, generator=torch_rng)
-            parameter.grad = None if (number > 1 and place == 3) else torch.empty_like(parameter).copy_(gradient)
-        step()
-    return tensors(optimizer)
-
-
-def tensors(optimizer: Any) -> list[Tensor]:
-    (group,) = optimizer.param_groups
-    kept = [each for state in optimizer.state.values() for each in state.values()]
-    return [each.detach() for each in (*group["params"], *kept)]
+def assert_same(found: list[Tensor], wanted: list[Tensor]) -> None:
+    for one, other in zip(found, wanted, strict=True):
+        assert torch.equal(one, other)
+        assert one.stride() == other.stride()
 
 
 def test_processes_step_parts_of_one_memory() -> None:
     """Threads in the place of processes."""
-    options = {"lr": 1e-2, "weight_decay": 0.1}
-    whole = adam(parameters(), **options)
-    wanted = steps(whole, whole.step)
+    whole = Players()
+    whole.steps(whole.whole)
     memory: list[Tensor] = []
     lock = Lock()
 
-    def one(rank: int) -> tuple[list[Tensor], set[int], list[Tensor]]:
+    def one(rank: int) -> tuple[list[Tensor], list[Tensor]]:
         def boards(num_bytes: int) -> Board:
             with lock:
                 if not memory:
                     memory.append(torch.zeros(size_of(num_bytes, SIZE), dtype=torch.uint8))
-            return Board(memory[0], rank, SIZE)
+                return Board(memory[0], rank, SIZE)
 
-        optimizer = adam(made[rank], **options)
-        divided = Divided(optimizer, boards)
-        found = steps(optimizer, divided.step)
-        places = {each.untyped_storage().data_ptr() for each in found[: len(SHAPES)]}
+        divided = Divided(players[rank].optimizers, boards)
+        players[rank].steps(divided.step)
+        found = players[rank].tensors()
         divided.end()
-        return found, places, tensors(optimizer)
+        return found, players[rank].tensors()
 
-    made = [parameters() for _ in range(SIZE)]
+    players = [Players() for _ in range(SIZE)]
     with ThreadPoolExecutor(SIZE) as pool:
         results = [*pool.map(one, range(SIZE))]
-    for found, places, left in results:
-        assert places == {memory[0].data_ptr()}
-        assert all(torch.equal(a, b) and a.stride() == b.stride() for a, b in zip(found, wanted, strict=True))
-        assert all(torch.equal(a, b) and a.stride() == b.stride() for a, b in zip(left, wanted, strict=True))
-        assert all(each.untyped_storage().data_ptr() != memory[0].data_ptr() for each in left)
+    common = memory[0].data_ptr()
+    for found, left in results:
+        assert_same(found, whole.tensors())
+        assert_same(left, whole.tensors())
+        weights = len(SHAPES)
+        assert all(each.untyped_storage().data_ptr() == common for each in found[:weights])
+        assert [each.untyped_storage().data_ptr() == common for each in found[weights:]] == [
+            False,
+            True,
+            True,
+        ] * (weights + 1)
+        assert all(each.untyped_storage().data_ptr() != common for each in left)
 
 
-@pytest.mark.parametrize("why", ["no-memory", "not-dense"])
-def test_whole_steps_where_they_cannot_be_shared(why: str) -> None:
-    def weights() -> list[nn.Parameter]:
-        return [*parameters(), nn.Parameter(torch.ones(4, 6)[:, ::2])] if why == "not-dense" else parameters()
+VOLUME = torch.ones(2, 3, 2, 2, 2).to(memory_format=torch.channels_last_3d)
 
+
+@pytest.mark.parametrize("more", [[], [VOLUME]], ids=["no-memory", "an-order-it-does-not-know"])
+def test_whole_steps_where_they_cannot_be_divided(more: list[Tensor]) -> None:
     asked = []
 
     def boards(num_bytes: int) -> Board | None:
         asked.append(num_bytes)
         return None
 
-    whole, other = adam(weights(), lr=1e-2), adam(weights(), lr=1e-2)
-    divided = Divided(other, boards)
-    for a, b in zip(steps(whole, whole.step), steps(other, divided.step), strict=True):
-        assert torch.equal(a, b)
+    whole, other = Players(*more), Players(*more)
+    whole.steps(whole.whole)
+    divided = Divided(other.optimizers, boards)
+    other.steps(divided.step)
     divided.end()
-    assert len(asked) == (why == "no-memory")
+    assert_same(other.tensors(), whole.tensors())
+    assert len(asked) == (not more)

@@ -230,8 +230,8 @@ class TestOverwriting:
         before = files_of(folder)
         with pytest.raises(UserError, match="needs the density of the posterior"):
             train(small_plan(posterior="point", objective="iwae"), folder, overwrite=True)
-        stepper = importlib.import_module("vaekit.training.stepper")
-        monkeypatch.setattr(stepper, "gradient_norm", lambda parameters: torch.tensor(torch.nan))
+        shares = importlib.import_module("vaekit.training.shares")
+        monkeypatch.setattr(shares, "gradient_norm", lambda parameters: torch.tensor(torch.nan))
         with pytest.raises(TrainingFailed, match="No epoch was finished"):
             train(small_plan(), folder, overwrite=True, batch_size=2)
         assert files_of(folder) == before

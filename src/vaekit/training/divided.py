@@ -2,45 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vaekit.training.board import LINE, Board
 
-Boards = Callable[[int], Board | None]
-
 
 class Divided:
-    """Takes the steps of an optimiser in parts, from the second step on.
+    """Takes the steps of optimisers in parts.
 
     Processes that hold the same weights would all compute the same step; sharded optimisers (Rajbhandari et al. 2020,
-    ZeRO, section 5) divide it and send around what comes out. Here nothing is sent: weights and running means move to
-    memory that all processes see. Every number is what a whole step makes of it.
-
-    Until :meth:`end` nothing else may write to them, for every process would.
+    ZeRO, section 5) divide it and send around what comes out. Here nothing is sent: from the first step on, weights and
+    running means lie in memory that all processes see. Every number is what a whole step makes of it. Until :meth:`end`
+    nothing else may write to them, for every process would.
 
     Args:
-        optimizer: its ``step`` takes a ``cut``.
+        optimizers: by the names of their players; some may move the same parameters.
         boards: makes memory of so many bytes.
     """
 
-    def __init__(self, optimizer: Any, boards: Boards) -> None:
-        self._optimizer, self._boards = optimizer, boards
+    def __init__(self, optimizers: Mapping[str, Any], boards: Callable[[int], Board | None]) -> None:
+        self._optimizers, self._boards = optimizers, boards
         self._board: Board | None = None
         self._begun = False
 
-    def step(self) -> None:
-        """A step; every process takes it at the same time, with the same gradients."""
+    def step(self, name: str) -> None:
+        """A player's step; every process takes it at the same time, with the same gradients."""
+        if not self._begun:
+            self._begin_optimizers()
+            self._board, self._begun = self._move(), True
         if self._board is None:
-            self._optimizer.step()
-            if not self._begun:
-                self._board, self._begun = self._move(), True
-            return
-        self._optimizer.step(cut=self._cut)
-        self._board.meet()
+            self._optimizers[name].step()
+        else:
+            self._optimizers[name].step(cut=self._cut)
+            self._board.meet()
 
     @torch.no_grad()
     def end(self) -> None:
@@ -50,10 +48,25 @@ class Divided:
                 each.set_(each.clone(memory_format=torch.preserve_format))  # type: ignore[call-overload]
             self._board = None
 
+    def _parameters(self) -> list[nn.Parameter]:
+        """Those of all optimisers, each once."""
+        parameters = [each for optimizer in self._optimizers.values() for each in optimizer.param_groups[0]["params"]]
+        return [*dict.fromkeys(parameters)]
+
     def _moving(self) -> list[Tensor]:
-        (group,) = self._optimizer.param_groups
-        states = [self._optimizer.state.get(parameter, {}) for parameter in group["params"]]
-        return [*group["params"], *(state[name] for state in states for name in state if name != "step")]
+        """What is stepped, and by what; each process counts the steps for itself."""
+        states = [state for optimizer in self._optimizers.values() for state in optimizer.state.values()]
+        return [*self._parameters(), *(state[name] for state in states for name in state if name != "step")]
+
+    def _begin_optimizers(self) -> None:
+        """Running means of all parameters, also of those that have no gradient yet."""
+        before = [(parameter, parameter.grad) for parameter in self._parameters()]
+        for parameter, gradient in before:
+            parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
+        for optimizer in self._optimizers.values():
+            optimizer.begin()
+        for parameter, gradient in before:
+            parameter.grad = gradient
 
     @torch.no_grad()
     def _move(self) -> Board | None:

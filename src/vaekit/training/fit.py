@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import replace
 from functools import cached_property, partial
@@ -17,7 +17,7 @@ from vaekit import __version__
 from vaekit.config import to_document
 from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader
-from vaekit.errors import Interrupted, TrainingFailed, UserError
+from vaekit.errors import Interrupted, TrainingFailed
 from vaekit.evaluation.doctor import Attending
 from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.likelihood import bound
@@ -34,6 +34,7 @@ from vaekit.training.folder import (
 )
 from vaekit.training.interrupt import listening
 from vaekit.training.keeper import Keeper
+from vaekit.training.moving import Moving
 from vaekit.training.progress import Bar, say
 from vaekit.training.record import line_of, record_of
 from vaekit.training.run import FORMAT, Run, read_metrics
@@ -154,11 +155,9 @@ class Training:
         self.validation = Loader(data.validation, data.kind, device, max(settings.batch_size, 500))
         self.state = State(self.model, settings.ema_decay, self.shares.streams)
         self.keeper = Keeper(folder, self.state)
-        self.moving: list[nn.Module] = []
-        self.resting: list[nn.Module] = []
         self.stop_asked = False
         for phase in self.phases:
-            self._choose_parts(phase)
+            Moving.of(self.model, phase)
 
     def run(self) -> None:
         """Train until the end, from wherever the state is."""
@@ -176,17 +175,8 @@ class Training:
             self._begin_parts()
             self.shares.streams.begin()
         counters = self.state.counters
-        rows = self.batches.num_rows
-        if self.settings.batch_size > rows:
-            self._say(
-                f"warning: a batch of {self.settings.batch_size:,} rows is more than the {rows:,} training rows: "
-                "each epoch is one step."
-            )
-        if self.batches.device.type == "cpu":
-            if self.settings.precision == "bfloat16" and not rounds_on_processors():
-                self._say("warning: this processor has no units for bfloat16: training goes on in float32.")
-            if self.settings.precision == "float16":
-                self._say("warning: float16 is for GPUs: on a processor it is slower than float32.")
+        for remark in self._remarks():
+            self._say(f"warning: {remark}.")
         total = self._planned * len(self.batches)
         done = counters.epochs_total * len(self.batches) + counters.batch
         with listening(self._ask_to_stop), Bar("training", total, "steps", done=done, quiet=self.quiet) as bar:
@@ -202,23 +192,24 @@ class Training:
                 counters.phase, counters.epoch, counters.step = counters.phase + 1, 0, 0
                 self.state.begin_phase()
 
+    def _remarks(self) -> Iterator[str]:
+        """What a person may not have meant."""
+        rows, size, precision = self.batches.num_rows, self.settings.batch_size, self.settings.precision
+        if size > rows:
+            yield f"a batch of {size:,} rows is more than the {rows:,} training rows: each epoch is one step"
+        if self.batches.device.type == "cpu":
+            if precision == "bfloat16" and not rounds_on_processors():
+                yield "this processor has no units for bfloat16: training goes on in float32"
+            if precision == "float16":
+                yield "float16 is for GPUs: on a processor it is slower than float32"
+
     def _begin(self, phase: Phase) -> Stepper:
         """The steps of a phase: its players, each with its optimiser."""
         objective = phase.objective
         device = next(self.model.parameters()).device
         self.state.networks = tuple(network.to(device) for network in objective.networks())
-        self._choose_parts(phase)
-        still = {id(parameter) for module in self.resting for parameter in module.parameters()}
-        moving = {id(parameter) for module in self.moving for parameter in module.parameters()}
-        # Parameters that are not of the model are the objective's own.
-        still |= {id(parameter) for parameter in self.model.parameters()} - moving
-        players = {}
-        for name, player in objective.players(self.model).items():
-            parameters = [p for p in player.parameters if p.requires_grad and id(p) not in still]
-            if parameters:
-                players[name] = player._replace(parameters=parameters)
-        if not players:
-            raise UserError("nothing is left to train: the parts that are to move have no parameters.")
+        self.moving = Moving.of(self.model, phase)
+        players = self.moving.players(objective)
         make = OPTIMIZERS[self.settings.optimizer]
         self.state.optimizers = {
             name: make(player.parameters, lr=0.0, weight_decay=self.settings.weight_decay, **player.options)
@@ -248,22 +239,10 @@ class Training:
             if self.state.average is not None:
                 self.state.average.load_state_dict(self.model.state_dict())
 
-    def _choose_parts(self, phase: Phase) -> None:
-        """Which parts of the model move in a phase, and which rest whatever they share."""
-        names = dict(self.model.named_children())
-        if unknown_names := {*phase.train, *phase.rest} - names.keys():
-            raise UserError(f"the model has no part {', '.join(sorted(unknown_names))}; it has {', '.join(names)}.")
-        self.moving = [names[name] for name in phase.train] if phase.train else [self.model]
-        self.resting = [names[name] for name in phase.rest]
-
     def _epoch(self, stepper: Stepper, bar: Bar) -> None:
         """From the batch where the state is to the end of the epoch."""
         counters, started = self.state.counters, time.monotonic()
-        self.model.eval()
-        for module in self.moving:
-            module.train()
-        for module in self.resting:
-            module.eval()
+        self.moving.set_modes()
         order = self.settings.seed, counters.epochs_total, counters.batch
         with closing(self.batches.epoch(*order)) as batches:
             for picked in batches:

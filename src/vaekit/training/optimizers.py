@@ -54,17 +54,22 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
     The preparations of torch (groups by device and type, checks for graphs) cost as much as a third of the kernel.
     ``step(bad)`` does nothing where ``bad``, a number on the device, is 1, without a look at it from outside;
     ``step(cut=…)`` steps what is left of the parameters when they are cut as by :func:`vaekit.kernels.pieces.pieces`.
+    ``begin()`` makes the running means of all parameters that have a gradient.
     """
     optimizer = _adam(parameters, **options)
     (group,) = optimizer.param_groups
-    begin, kernels = cast(Any, optimizer)._init_group, cast(Any, torch)
+    kernels = cast(Any, torch)
+
+    @torch.no_grad()
+    def begin() -> None:
+        cast(Any, optimizer)._init_group(group, [], [], [], [], [], [])
 
     @torch.no_grad()
     def step(bad: Tensor | None = None, cut: Callable[..., Any] | None = None) -> None:
         moving = [parameter for parameter in group["params"] if parameter.grad is not None]
         states = [optimizer.state[parameter] for parameter in moving]
         if not all(states):
-            begin(group, [], [], [], [], [], [])
+            begin()
         steps = [state["step"] for state in states]
         kernels._foreach_add_(steps, 1 if bad is None else [1 - bad] * len(steps))
         beta1, beta2 = group["betas"]
@@ -78,6 +83,8 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
         if cut is not None:
             lists, places = cut(*lists)
             steps = [steps[place] for place in places]
+        if not lists[0]:
+            return
         kernels._fused_adam_(
             *lists,
             [],
@@ -92,7 +99,7 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
             found_inf=bad,
         )
 
-    optimizer.step = step
+    optimizer.begin, optimizer.step = begin, step
     return optimizer
 
 

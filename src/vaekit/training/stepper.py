@@ -60,11 +60,8 @@ class Stepper:
         self.agreed: list[bool] = []  # what any process wished at the last plain step
         self.scale = Scale(state.counters, settings.precision)
         self.buffers = places_of_buffers(model)
-        self.divided = {
-            name: Divided(optimizer, shares.world.board)
-            for name, optimizer in state.optimizers.items()
-            if shares.world.size > 1 and batches.device.type == "cpu" and settings.optimizer in SKIPPING
-        }
+        divides = shares.world.size > 1 and batches.device.type == "cpu" and settings.optimizer in SKIPPING
+        self.divided = Divided(state.optimizers, shares.world.board) if divides else None
         self.replay = self.recording() if self._may_replay else None
         if settings.compile and self.replay is None:
             say(
@@ -125,8 +122,8 @@ class Stepper:
 
     def end(self) -> None:
         """Leave what processes have in common; no step comes after it."""
-        for divided in self.divided.values():
-            divided.end()
+        if self.divided is not None:
+            self.divided.end()
 
     def _plainly(self, step: Step, picked: Picked) -> None:
         """Each player in turn: value of each example, mean, gradient, step."""
@@ -146,7 +143,10 @@ class Stepper:
                 if self.settings.clip_norm:
                     clip(player.parameters, norm, self.settings.clip_norm)
                 optimizer.param_groups[0]["lr"] = at(self.phase.learning_rate, step) * player.learning_rate
-                self.divided.get(name, optimizer).step()
+                if self.divided is None:
+                    optimizer.step()
+                else:
+                    self.divided.step(name)
                 self._log(name, figures.keys(), torch.stack([*figures.values()]), size)
             elif self.scale.may_have_overflowed and math.isfinite(figures[OBJECTIVE].item()):
                 put_back(before)
