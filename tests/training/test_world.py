@@ -77,6 +77,17 @@ def test_two_processes_are_two_shares_and_one_speaks(tmp_path: Path) -> None:
     assert configs[0]["settings"] == configs[1]["settings"]
 
 
+def test_players_that_share_weights(tmp_path: Path) -> None:
+    """Both step the encoder, whose weights are moved to common memory once."""
+    options = ("digits", "--recipe", "aae", "--network", "mlp:hidden=16", "--batch-size", "64", "--epochs", "2")
+    processes = torchrun(*options, "--seed", "0", "--quiet", "--out", str(tmp_path / "two"))
+    alone = ("--seed", "0", "--quiet", "--accumulate", "2", "--out", str(tmp_path / "one"))
+    assert main(["train", *options, *alone]) == 0
+    code, _, err = ended(processes)
+    assert code == 0, err
+    assert_close_runs(tmp_path / "two", tmp_path / "one")
+
+
 @pytest.mark.slow
 def test_stopped_and_resumed(tmp_path: Path) -> None:
     """On as many processes bit for bit; on one process, which goes on with two shares, to rounding."""
