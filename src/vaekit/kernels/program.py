@@ -43,8 +43,10 @@ def inductor(graph: Any, inputs: Sequence[Tensor], careful: bool) -> Callable[..
     for node, example in zip(graph.graph.nodes, examples, strict=False):
         node.meta["val"] = example
     logging.getLogger("torch._inductor").setLevel(logging.ERROR)  # it thinks aloud of what it finds slow
-    # On a processor Python would take longer to call some loops than they take.
-    options = OPTIONS | {"cpp_wrapper": inputs[0].device.type == "cpu"} | (CAREFUL if careful else {})
+    # On a processor Python would take longer to call some loops than they take. What calls them is compiled apart from
+    # them: it is long in a deep model, and the C++ compiler would take minutes to make it fast.
+    called = {"cpp_wrapper": True, "cpp_wrapper_build_separate": True} if inputs[0].device.type == "cpu" else {}
+    options = OPTIONS | called | (CAREFUL if careful else {})
     return cast(Any, compiler.compile(graph, examples, options=options))
 
 
