@@ -55,8 +55,8 @@ class Watched:
         def watched_take(stepper: Stepper, picked: Picked) -> None:
             seen: list[Batch] = []
 
-            def watched_make(rows: Tensor, places: Tensor) -> Batch:
-                seen.append(picked.make(rows, places))
+            def watched_make(rows: Tensor, stored: Tensor) -> Batch:
+                seen.append(picked.make(rows, stored))
                 return seen[-1]
 
             take(stepper, picked._replace(make=watched_make))

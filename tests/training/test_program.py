@@ -26,7 +26,7 @@ from training_cases import (
 )
 
 from vaekit import training
-from vaekit.data import Split
+from vaekit.data import loader
 from vaekit.data.batch import Batch
 from vaekit.errors import Interrupted
 from vaekit.kernels import program as programs
@@ -298,17 +298,25 @@ def test_a_compiler_that_gives_up_is_quoted(
     assert "warning: the steps are not compiled: No working C++ compiler found." in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("settings", [{}, {"accumulate": 2}, {"optimizer": "sgd"}, {"precision": "float16"}], ids=str)
+def test_the_rows_of_a_file(as_written: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One program for all windows of it, and for the labels of its rows."""
+    monkeypatch.setattr(loader, "WINDOW_ROWS", 40)
+    plan = small_plan("m2")
+    np.save(tmp_path / "rows.npy", plan.data.train.x)
+    data = replace(plan.data, train=plan.data.train._replace(x=np.load(tmp_path / "rows.npy", mmap_mode="r")))
+    train(small_plan("m2", dataset=data), tmp_path / "program", compile=True)
+    assert len(as_written) > 1
+    assert len({id(graph) for graph in as_written}) == 1
+    train(small_plan("m2", dataset=data), tmp_path / "plain")
+    assert_nearly_the_same(tmp_path / "program", tmp_path / "plain")
+
+
+@pytest.mark.parametrize("settings", [{"accumulate": 2}, {"optimizer": "sgd"}, {"precision": "float16"}], ids=str)
 def test_what_cannot_be_compiled_is_said(
     settings: dict[str, Any], as_written: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    plan = plan_of(ELBO())
-    if not settings:
-        np.save(tmp_path / "rows.npy", plan.data.train.x)
-        rows = Split(np.load(tmp_path / "rows.npy", mmap_mode="r"), plan.data.train.label)
-        plan = plan._replace(data=replace(plan.data, train=rows))
-    train(plan, tmp_path / "run", compile=True, quiet=False, **settings)
-    assert "warning: the steps are not compiled: that needs all rows in memory" in capsys.readouterr().err
+    train(plan_of(ELBO()), tmp_path / "run", compile=True, quiet=False, **settings)
+    assert "warning: the steps are not compiled: that needs one share of a batch" in capsys.readouterr().err
     assert not as_written
 
 

@@ -245,12 +245,17 @@ def test_what_is_not_finite_in_one_is_skipped_by_all(tmp_path: Path) -> None:
     assert err.count(f"warning: step 2 was skipped: {cause}") == 1
 
 
+def picked_of(rows: Tensor) -> Picked:
+    """Rows whose values are their numbers."""
+    return Picked(rows, torch.arange(len(rows)), rows[:, None], lambda rows, stored: Batch(stored.float()))
+
+
 def test_shares_cover_a_batch_once_and_unevenly() -> None:
     rows = torch.arange(100, 107)
     seen = []
     for rank in range(2):
         shares = Shares(World(rank, 2), 4)
-        mine, batch = shares.take(Picked(rows, rows, lambda rows, places: Batch(rows[:, None].float())))
+        mine, batch = shares.take(picked_of(rows))
         parts = shares.of(mine, batch, 7)
         seen += [(part.rows.tolist(), round(float(part.weight or 0) * 7)) for part in parts]
         assert all(part.batch.x[:, 0].tolist() == part.rows.tolist() for part in parts)
@@ -261,7 +266,7 @@ def test_a_batch_smaller_than_its_shares() -> None:
     """A share without rows looks at the last one and counts for nothing."""
     shares = Shares(World(), 3)
     rows = torch.tensor([8, 9])
-    parts = shares.of(*shares.take(Picked(rows, rows, lambda rows, places: Batch(rows[:, None].float()))), 2)
+    parts = shares.of(*shares.take(picked_of(rows)), 2)
     assert [part.rows.tolist() for part in parts] == [[8], [9], [9]]
     assert [float(part.weight or 0) for part in parts] == [0.5, 0.5, 0]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -40,18 +39,29 @@ class Picked(NamedTuple):
 
     Attributes:
         rows: their numbers ``(batch,)``.
-        places: where in the table that is on the device each of them is, ``(batch,)``.
-        make: the batch of some numbers and places.
+        places: where in the table each of them is, ``(batch,)``.
+        table: stored values ``(rows of the table, *stored_shape)``, on the device.
+        make: the batch of some numbers and stored values.
     """
 
     rows: Tensor
     places: Tensor
+    table: Tensor
     make: Callable[[Tensor, Tensor], Batch]
+
+    @property
+    def stored(self) -> Tensor:
+        """Their values as they are stored, ``(batch, *stored_shape)``."""
+        return self.table.index_select(0, self.places)
 
     @property
     def batch(self) -> Batch:
         """What all of them hold."""
-        return self.make(self.rows, self.places)
+        return self.make(self.rows, self.stored)
+
+    def some(self, part: slice) -> Picked:
+        """Some of them."""
+        return self._replace(rows=self.rows[part], places=self.places[part])
 
 
 class Loader:
@@ -120,7 +130,7 @@ class Loader:
     def rows(self, indices: Tensor) -> Batch:
         """The rows of the given numbers ``(batch,)``, in that order."""
         rows, table, places = self._load(indices)
-        return self._batch(table, rows, places)
+        return self._batch(rows, table.index_select(0, places))
 
     def some(self, seed: int, count: int) -> Batch:
         """``count`` rows, or all if there are fewer: those that an epoch numbered 0 begins with."""
@@ -145,11 +155,10 @@ class Loader:
     def _batches(self, order: Iterable[Tensor]) -> Generator[Picked]:
         """Batches of windows that end where a batch ends."""
         for rows, table, places in ahead(self._load, order) if self.mapped else map(self._load, order):
-            make = partial(self._batch, table)
             for start in range(0, len(rows), self.batch_size):
                 some = slice(start, start + self.batch_size)
                 here = rows[some]
-                yield Picked(here, here if places is rows else places[some], make)
+                yield Picked(here, here if places is rows else places[some], table, self._batch)
 
     def _load(self, rows: Tensor) -> Window:
         """A window; runs in the thread that reads ahead, so that it draws no random numbers."""
@@ -162,7 +171,7 @@ class Loader:
         table = torch.from_numpy(self._file.read(ascending))
         return Window(rows.to(self.device), table.to(self.device), torch.from_numpy(places).to(self.device))
 
-    def _batch(self, table: Tensor, rows: Tensor, places: Tensor) -> Batch:
+    def _batch(self, rows: Tensor, stored: Tensor) -> Batch:
         columns = (self._label, self._condition, self._mask)
         label, condition, mask = (column if column is None else column.index_select(0, rows) for column in columns)
-        return Batch(self.kind.prepare(table.index_select(0, places)), label, condition, mask)
+        return Batch(self.kind.prepare(stored), label, condition, mask)

@@ -42,6 +42,24 @@ class Said(NamedTuple):
     figures: Figures
 
 
+class Input(NamedTuple):
+    """Where recordings look for rows.
+
+    Attributes:
+        rows: their numbers ``(batch,)``.
+        stored: their values as they are stored, ``(batch, *stored_shape)``.
+        make: the batch that they are.
+    """
+
+    rows: Tensor
+    stored: Tensor
+    make: Callable[[Tensor, Tensor], Batch]
+
+    @property
+    def batch(self) -> Batch:
+        return self.make(self.rows, self.stored)
+
+
 class Replay:
     """The steps of a phase on full batches.
 
@@ -69,7 +87,7 @@ class Replay:
         self.steps, self.possible = 0, True
         self.compiled: Call | None = None
         self.graph: torch.cuda.CUDAGraph | None = None
-        self.input = Picked(torch.empty(0), torch.empty(0), lambda rows, places: Batch(rows))
+        self.input: Input | None = None
         self.places_of_buffers: list[Tensor] = []
 
     def plays(self, picked: Picked, step: Step) -> bool:
@@ -100,7 +118,7 @@ class Replay:
         elif self.possible and (self.compiled is None or self.device.type == "cuda"):
             self._try(picked)
         else:
-            self._take(picked)
+            self._take(self._given(picked))
 
     def read(self) -> list[Said]:
         """What was said since the last time, step by step."""
@@ -115,21 +133,27 @@ class Replay:
         """Why a step was not taken, as far as the rows and the weights of now can tell."""
         return self.step.cause(said.picked, said.figures)
 
+    def _given(self, picked: Picked) -> Picked | Input:
+        """What is handed to a step that is no recording: the rows, shown if it looks for them."""
+        if self.compiled is None or self.input is None:
+            return picked
+        self._show(picked)
+        return self.input
+
     def _show(self, picked: Picked) -> None:
         """Put rows and buffers where a recording looks for them."""
+        assert self.input is not None
         self._return_buffers()
         self.input.rows.copy_(picked.rows)
-        if self.input.places is not self.input.rows:
-            self.input.places.copy_(picked.places)
+        torch.index_select(picked.table, 0, picked.places, out=self.input.stored)
 
-    def _take(self, picked: Picked) -> None:
-        """A step by what there is: the compiled one, or the operations one by one."""
+    def _take(self, given: Picked | Input) -> None:
+        """A step by what there is: the compiled one, for rows that are shown, or the operations one by one."""
         if self.compiled is None:
-            self.step(picked)
-            return
-        self._show(picked)
-        with self.around():
-            self.compiled()
+            self.step(given.rows, given.batch)
+        else:
+            with self.around():
+                self.compiled()
 
     def _try(self, picked: Picked) -> None:
         """Take a step without a recording, and see whether it could be recorded."""
@@ -138,7 +162,7 @@ class Replay:
                 warnings.simplefilter("always")
                 torch.cuda.set_sync_debug_mode("warn")
             try:
-                self._take(picked)
+                self._take(self._given(picked))
             finally:
                 if self.device.type == "cuda":
                     torch.cuda.set_sync_debug_mode("default")
@@ -147,11 +171,11 @@ class Replay:
 
     def _record(self, picked: Picked) -> torch.cuda.CUDAGraph | None:
         """Record a step without taking it, if that can be done."""
-        self._look_at(picked)
+        shown = self._look_at(picked)
         graph, numbers = torch.cuda.CUDAGraph(), torch.cuda.get_rng_state(self.device)
         try:
             with torch.cuda.graph(graph, capture_error_mode="thread_local"):
-                self._take(self.input)
+                self._take(shown)
         except RuntimeError:
             # A recording that broke off leaves the generator waiting for its end: an empty one ends it.
             with torch.cuda.graph(torch.cuda.CUDAGraph()):
@@ -162,29 +186,26 @@ class Replay:
             return None
         return graph
 
-    def _look_at(self, picked: Picked) -> None:
+    def _look_at(self, picked: Picked) -> Input:
         """Let recordings look at rows like these, and at the buffers where they are."""
-        if not len(self.input.rows):
-            rows = picked.rows.clone()
-            places = rows if picked.places is picked.rows else picked.places.clone()
-            self.input = Picked(rows, places, picked.make)
+        if self.input is None:
+            self.input = Input(picked.rows.clone(), picked.stored, picked.make)
             self.places_of_buffers = self.step.buffers_now()
+        return self.input
 
     def _compile(self, picked: Picked) -> None:
         """Compile the step without taking it; where that cannot be done, say why."""
         self.say("compiling the steps: this takes a while, the first time for a model longer")
-        self._look_at(picked)
-        step = self.step
+        step, shown = self.step, self._look_at(picked)
         try:
             with self._nothing_moved():
                 # Once so, in which optimisers and cells set themselves up; what happens only then is not for a program.
-                step(self.input)
+                step(shown.rows, shown.batch)
             if step.cells.looked_at:
                 raise NotWritable("it looks at the number of the step")
-            rows = [self.input.rows, *([] if self.input.places is self.input.rows else [self.input.places])]
-            inputs, together = [*rows, *step.of_optimizers()], step.of_modules()
+            inputs, together = [shown.rows, shown.stored, *step.of_optimizers()], step.of_modules()
             with self._nothing_moved():
-                self.compiled = program(lambda: step(self.input), inputs, together=together)
+                self.compiled = program(lambda: step(shown.rows, shown.batch), inputs, together=together)
         except NotWritable as why:
             self.say(f"warning: the steps are not compiled: {why}.")
             self.compiles = False

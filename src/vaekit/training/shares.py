@@ -98,7 +98,7 @@ class Shares:
 
     def take(self, picked: Picked) -> tuple[Tensor, Batch]:
         """The rows of this process and what they hold."""
-        rows, places, make = picked
+        rows = picked.rows
         if self.count == 1:
             return rows, picked.batch
         parts = self._own(self._cuts(len(rows)))
@@ -107,7 +107,7 @@ class Shares:
         batches = []
         for index, piece in enumerate(pieces):
             with self.streams.of(index):
-                batches.append(make(rows[piece], places[piece]))
+                batches.append(picked.some(piece).batch)
         if len(batches) == 1:
             return rows[pieces[0]], batches[0]
         columns = (None if column[0] is None else torch.cat(column) for column in zip(*batches, strict=True))

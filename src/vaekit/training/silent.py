@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from vaekit.data.batch import Batch
 from vaekit.data.loader import Picked
 from vaekit.kernels.noise import same_noise_after
 from vaekit.kernels.pieces import pieces
@@ -60,8 +61,8 @@ class SilentStep:
         self._one = torch.ones((), device=self.device)
         self._names: dict[str, tuple[str, ...]] = {}
 
-    def __call__(self, picked: Picked) -> None:
-        share = Share(0, picked.rows, picked.batch, None)
+    def __call__(self, rows: Tensor, batch: Batch) -> None:
+        share = Share(0, rows, batch, None)
         line: list[Tensor] = []
         worst: Tensor | None = None
         for name, player in self.players.items():

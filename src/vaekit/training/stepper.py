@@ -65,16 +65,17 @@ class Stepper:
         self.replay = self.recording() if self._may_replay else None
         if settings.compile and self.replay is None:
             say(
-                "warning: the steps are not compiled: that needs all rows in memory, one share of a batch, adam, and a "
-                "precision other than float16."
+                "warning: the steps are not compiled: that needs one share of a batch, adam, a precision other than "
+                "float16, and on a GPU all rows in memory."
             )
 
     @property
     def _may_replay(self) -> bool:
-        """Whether steps can be recorded: where all rows are on the device, with all of a batch at once."""
+        """Whether steps can be recorded: with all of a batch at once, and on a GPU where all rows are there."""
+        on_gpu = self.batches.device.type == "cuda"
         return (
-            (self.batches.device.type == "cuda" or self.settings.compile)
-            and not self.batches.mapped
+            (on_gpu or self.settings.compile)
+            and not (on_gpu and self.batches.mapped)
             and self.shares.count == 1
             and self.settings.optimizer in SKIPPING
             and not self.scale.needed
