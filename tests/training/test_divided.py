@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
+from training_cases import together
 
 from vaekit.training.board import Board, size_of
 from vaekit.training.divided import Divided
@@ -85,8 +85,7 @@ def test_processes_step_parts_of_one_memory() -> None:
         return found, players[rank].tensors()
 
     players = [Players() for _ in range(SIZE)]
-    with ThreadPoolExecutor(SIZE) as pool:
-        results = [*pool.map(one, range(SIZE))]
+    results = together(SIZE, one)
     common = memory[0].data_ptr()
     for found, left in results:
         assert_same(found, whole.tensors())

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
 from torch import Tensor
+from training_cases import together
 
 from vaekit.training.board import Board, size_of
 from vaekit.training.exchange import SharedMemory, room
@@ -36,8 +36,7 @@ def test_all_have_the_same_sum_in_every_round(size: int, shapes: list[tuple[int,
             sums.append((numbers.clone(), norm))
         return sums
 
-    with ThreadPoolExecutor(size) as pool:
-        found = [*pool.map(one, range(size))]
+    found = together(size, one)
     wanted = torch.arange(rounds).float() * sum(rank + 1 for rank in range(size))
     for each in found:
         assert torch.equal(torch.stack([numbers for numbers, _ in each]), wanted[:, None].expand(-1, len(like)))

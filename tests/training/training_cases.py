@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import json
+import queue
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -23,6 +25,8 @@ from vaekit.recipes import Plan
 from vaekit.schedules import Schedule, Step
 from vaekit.training.fit import Training
 from vaekit.training.stepper import Stepper
+
+T = TypeVar("T")
 
 SMALL: dict[str, dict[str, Any]] = {
     # A fixed rate and no warm-up, so that the first epochs do not depend on how many there are.
@@ -60,6 +64,27 @@ def small_digits(rows: int = 70, kind: str = "dynamic") -> Dataset:
     return replace(
         whole, train=first(whole.train, rows), validation=first(whole.validation, 40), test=first(whole.test, 40)
     )
+
+
+def together(size: int, one: Callable[[int], T]) -> list[T]:
+    """What ``one`` gives for each rank, all at once in threads; one that fails or waits for ever ends the test."""
+    left: queue.SimpleQueue[tuple[int, Any, Exception | None]] = queue.SimpleQueue()
+    found: dict[int, T] = {}
+
+    def run(rank: int) -> None:
+        try:
+            left.put((rank, one(rank), None))
+        except Exception as error:
+            left.put((rank, None, error))
+
+    for rank in range(size):
+        threading.Thread(target=run, args=(rank,), daemon=True).start()
+    for _ in range(size):
+        rank, result, error = left.get(timeout=60)
+        if error is not None:
+            raise error
+        found[rank] = result
+    return [found[rank] for rank in range(size)]
 
 
 def small_plan(recipe: str = "vae", dataset: Dataset | None = None, **options: Any) -> Plan:

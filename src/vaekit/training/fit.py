@@ -186,9 +186,9 @@ class Training:
                 if saved is not None:
                     self.state.restore(saved)
                     saved = None
-                while counters.epoch < phase.epochs and not self._patience_is_over():
-                    self._epoch(stepper, bar)
-                stepper.end()
+                with closing(stepper):
+                    while counters.epoch < phase.epochs and not self._patience_is_over():
+                        self._epoch(stepper, bar)
                 counters.phase, counters.epoch, counters.step = counters.phase + 1, 0, 0
                 self.state.begin_phase()
 

@@ -121,7 +121,7 @@ class Stepper:
                 counters.skipped_in_a_row = 0
                 counters.averaged += self.state.average is not None
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Leave what processes have in common; no step comes after it."""
         if self.divided is not None:
             self.divided.end()
