@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from training_cases import together
 
-from vaekit.training.board import Board, size_of
+from vaekit.training.board import LINE, Board, size_of
 from vaekit.training.divided import Divided
 from vaekit.training.optimizers import adam
 
@@ -101,6 +101,21 @@ def test_processes_step_parts_of_one_memory() -> None:
 
 
 VOLUME = torch.ones(2, 3, 2, 2, 2).to(memory_format=torch.channels_last_3d)
+
+
+def test_each_process_has_as_much_to_step() -> None:
+    """Though most numbers are in one tensor; one that is cut is cut between lines of the cache."""
+    sizes = (5000, 40, 1000)
+    total, pieces = sum(sizes), []
+    for rank in range(SIZE):
+        divided = Divided({"only": adam([nn.Parameter(torch.zeros(size)) for size in sizes], lr=1.0)}, lambda _: None)
+        divided._board = Board(torch.zeros(size_of(0, SIZE), dtype=torch.uint8), rank, SIZE)
+        (cut,), places = divided._cut([torch.arange(size) + 10_000 * place for place, size in enumerate(sizes)])
+        assert places == [int(piece[0]) // 10_000 for piece in cut]
+        assert abs(sum(map(len, cut)) - total / SIZE) < 2 * LINE
+        assert all(int(piece[0]) % 10_000 % LINE == 0 for piece in cut)
+        pieces += cut
+    assert sorted(torch.cat(pieces).tolist()) == [10_000 * k + n for k, size in enumerate(sizes) for n in range(size)]
 
 
 @pytest.mark.parametrize("more", [[], [VOLUME]], ids=["no-memory", "an-order-it-does-not-know"])

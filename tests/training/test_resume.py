@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 import torch
-from training_cases import assert_same_run, local_part, metrics, small_digits, small_plan, train, training_of
+from training_cases import (
+    assert_same_run,
+    local_part,
+    metrics,
+    small_digits,
+    small_plan,
+    stop_after,
+    train,
+    training_of,
+)
 
 from vaekit import training
 from vaekit.data import as_dataset
@@ -179,6 +188,17 @@ def test_saved_in_the_middle_of_an_epoch_by_the_clock(tmp_path: Path, monkeypatc
     train(small_plan(), tmp_path / "killed", resume=True)
     assert steps == 10 - 8  # the eight steps before are not taken again
     assert_same_run(tmp_path / "killed", tmp_path / "whole")
+
+
+def test_a_phase_is_closed_however_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[Stepper] = []
+    monkeypatch.setattr(Stepper, "close", closed.append)
+    train(small_plan(), tmp_path / "whole")
+    assert len(closed) == len(small_plan().phases)
+    stop_after(3, monkeypatch)
+    with pytest.raises(Interrupted):
+        train(small_plan(), tmp_path / "stopped")
+    assert len(closed) == len(small_plan().phases) + 1
 
 
 def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
