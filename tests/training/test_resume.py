@@ -19,7 +19,6 @@ from training_cases import (
     small_plan,
     stop_after,
     train,
-    training_of,
 )
 
 from vaekit import training
@@ -78,19 +77,6 @@ class Killed(BaseException):
     """As if the process were gone."""
 
 
-def stop_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
-    """Ask for a stop in the step of that number, as Ctrl-C does."""
-    take, count = Stepper.take, 0
-
-    def counted(self: Stepper, picked: Picked) -> None:
-        nonlocal count
-        count += 1
-        training_of(self).stop_asked = count == steps
-        take(self, picked)
-
-    monkeypatch.setattr(Stepper, "take", counted)
-
-
 @pytest.mark.parametrize("case", CASES)
 def test_stopped_again_and_again(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe, options, settings = CASES[case]
@@ -102,7 +88,7 @@ def test_stopped_again_and_again(case: str, tmp_path: Path, monkeypatch: pytest.
     while True:
         with monkeypatch.context() as patch:
             # The first stop is after one step; later ones walk through the epochs, their last batches included.
-            stop_after(patch, 1 if stops == 0 else 4)
+            stop_after(1 if stops == 0 else 4, patch)
             try:
                 train(small_plan(recipe, **options), tmp_path / "parts", resume=stops > 0, **settings)
                 break
@@ -150,7 +136,7 @@ def test_killed_at_every_file(
 
 def test_a_line_of_metrics_that_was_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(small_plan(), tmp_path / "whole")
-    stop_after(monkeypatch, 7)
+    stop_after(7, monkeypatch)
     with pytest.raises(Interrupted, match="stopped in epoch 2"):
         train(small_plan(), tmp_path / "cut")
     monkeypatch.undo()
@@ -240,7 +226,7 @@ def test_ends_of_epochs_that_are_near_to_each_other_are_saved_together(
     train(small_plan(epochs=6), tmp_path / "killed", resume=True)
     assert_same_run(tmp_path / "killed", tmp_path / "each")
     with monkeypatch.context() as patch:
-        stop_after(patch, 18)
+        stop_after(18, patch)
         with pytest.raises(Interrupted):
             train(small_plan(epochs=6), tmp_path / "stopped")
     assert len(metrics(tmp_path / "stopped")) == 3
