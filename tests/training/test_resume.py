@@ -178,7 +178,7 @@ def test_saved_in_the_middle_of_an_epoch_by_the_clock(tmp_path: Path, monkeypatc
 
 def test_a_phase_is_closed_however_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed: list[Stepper] = []
-    monkeypatch.setattr(Stepper, "close", closed.append)
+    monkeypatch.setattr(Stepper, "close", lambda self: closed.append(self))
     train(small_plan(), tmp_path / "whole")
     assert len(closed) == len(small_plan().phases)
     stop_after(3, monkeypatch)
