@@ -68,19 +68,24 @@ def timed(work: Callable[[], Any], rounds: int) -> float:
 
 
 def small_model(rounds: int) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
-    """Epochs a second by precision, and which kernels a step of the first is made of."""
+    """Epochs a second by precision and with compiled steps, and which kernels a step of the fastest is made of."""
     rates: dict[str, float] = {}
     kernels: dict[str, dict[str, float]] = {}
-    for words, precision, product in (
-        ("float32", "float32", "highest"),
-        ("float32, products in TF32 (set_float32_matmul_precision('high'))", "float32", "high"),
-        ("bfloat16", "bfloat16", "highest"),
-    ):
-        torch.set_float32_matmul_precision(product)
-        torch.manual_seed(0)
-        epoch = epochs(default_vae(), images(), batch_size=BATCH, device="cuda", precision=precision)
-        rates[f"default VAE, {words}, epochs a second"] = 1 / timed(epoch, rounds)
-        kernels = kernels or seen(epoch, -(-ROWS // BATCH))
+    for compile in (False, True):
+        for words, precision, product in (
+            ("float32", "float32", "highest"),
+            ("float32, products in TF32 (set_float32_matmul_precision('high'))", "float32", "high"),
+            ("bfloat16", "bfloat16", "highest"),
+        ):
+            torch.set_float32_matmul_precision(product)
+            torch.manual_seed(0)
+            settings = {"batch_size": BATCH, "device": "cuda", "precision": precision, "compile": compile}
+            epoch = epochs(default_vae(), images(), **settings)
+            words += ", --compile" if compile else ""
+            rates[f"default VAE, {words}, epochs a second"] = rate = 1 / timed(epoch, rounds)
+            print(f"{words}: {rate:.2f} epochs a second", flush=True)
+            if rate == max(rates.values()):
+                kernels = seen(epoch, -(-ROWS // BATCH))
     torch.set_float32_matmul_precision("highest")
     return rates, kernels
 
