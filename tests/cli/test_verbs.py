@@ -15,6 +15,7 @@ from cli_cases import Command
 from PIL import Image
 
 from vaekit import config, data, training
+from vaekit.errors import UserError
 
 RECIPES = ("vae", "aae", "hamiltonian", "hvae", "ladder", "dlgm", "m2", "vq-vae")
 LATENTS = {
@@ -128,6 +129,27 @@ class TestTrain:
         assert vaekit("train", "--resume", tmp_path / "run", "--epochs", 3).code == 0
         assert len(training.load(tmp_path / "run").metrics) == 3
         assert one_object(vaekit("evaluate", tmp_path / "run", "--samples", 2, "--json").out)["examples"] == 5
+
+    @pytest.mark.parametrize(
+        ("options", "hinted"),
+        [(("--epochs", 5000), True), (("--epochs", 4999), False), (("--epochs", 5000, "--compile"), False)],
+    )
+    def test_a_long_training_is_told_of_the_compiler(
+        self,
+        options: tuple[object, ...],
+        hinted: bool,
+        vaekit: Command,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def stop(*arguments: object, **settings: object) -> None:
+            raise UserError("enough seen.")
+
+        monkeypatch.setattr(training, "fit", stop)  # ten steps of 128 rows an epoch
+        given = ("--network", "mlp:hidden=16", "--batch-size", 128, "--device", "cpu", "--out", tmp_path / "run")
+        said = vaekit("train", "digits", *given, *options)
+        assert said.code == 2
+        assert ("hint: --compile may make these 50,000 steps faster" in said.err) == hinted
 
     def test_own_parts(self, vaekit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(config, "_REGISTRY", dict(config._REGISTRY))  # no other test is to see it

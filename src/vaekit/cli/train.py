@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from vaekit.training import Run
 
 SPEAKING_SECONDS = 5
+MANY_STEPS = 50_000  # with which a minute of compiling is well spent
 
 RECIPE_OPTIONS = (
     "prior",
@@ -167,6 +168,7 @@ def _train(options: Options, request: dict[str, Any]) -> Run:
 
     from vaekit import data, recipes, training
     from vaekit.config import literal, parse
+    from vaekit.training.device import choose_device
 
     settings = {key: request[key] for key in SETTINGS if key in request}
     try:
@@ -192,6 +194,10 @@ def _train(options: Options, request: dict[str, Any]) -> Run:
     likelihood = request.get("likelihood", by_default)
     _say(options, f"{data_set.name}: {_rows(plan.data)}, {data_set.describe()} → {likelihood}")
     _say(options, f"{name}: {_describe(plan)}")
+    chosen = training.Settings(**{**plan.settings, **settings})
+    steps = _steps(plan, chosen.batch_size)
+    if steps >= MANY_STEPS and not chosen.compile and choose_device(chosen.device).type == "cpu":
+        _say(options, f"hint: --compile may make these {steps:,} steps faster, but those of convolutions hardly.")
     return training.fit(
         plan.model,
         plan.data,
@@ -228,6 +234,11 @@ def _describe(plan: Any) -> str:
         f"{phase.objective.part_name} for {phase.epochs} epoch{'s' * (phase.epochs > 1)}" for phase in plan.phases
     )
     return f"{parts}; {weights:,} weights; {goals}"
+
+
+def _steps(plan: Any, batch_size: int) -> int:
+    """How many are planned."""
+    return sum(phase.epochs for phase in plan.phases) * -(-len(plan.data.train.x) // batch_size)
 
 
 def _finish(options: Options, finished: Run) -> None:
