@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 
 from vaekit.cli import main
 from vaekit.errors import Interrupted
+from vaekit.evaluation import evaluate
 from vaekit.kernels.precision import rounds_on_processors
 from vaekit.papers import paper as list_of_papers
 from vaekit.papers import planned
@@ -134,7 +136,19 @@ def test_the_precision_of_training_is_asked_for_and_said(capsys: pytest.CaptureF
 
 def test_compiled_steps_are_asked_for(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("vaekit.kernels.program.inductor", lambda graph, *_: graph)
+    asked: list[bool] = []
+
+    def evaluated(*arguments: Any, **options: Any) -> dict[str, Any]:
+        asked.append(options["compiled"])
+        return evaluate(*arguments, **options)
+
+    monkeypatch.setattr("vaekit.papers.experiment.evaluate", evaluated)
+    reproduce(capsys, "--variant", "z4")
+    assert {*asked} == {False}
+    shutil.rmtree("runs")
+    asked.clear()
     first = reproduce(capsys, "--variant", "z2", "--compile")["rows"][0]
+    assert {*asked} == {True}
     assert first["command"] == "vaekit reproduce tiny --budget quick --variant z2 --compile"
     assert json.loads(Path("runs/tiny/z2-0/config.json").read_text())["settings"]["compile"] is True
     assert reproduce(capsys, "--resume")["rows"][0] == first

@@ -40,7 +40,7 @@ class Options:
     precision: Annotated[Literal["float32", "bfloat16"] | None, given("PRECISION")] = None
     """bfloat16: training rounds the factors of products, which is faster; figures stay float32 (default: float32)."""
     compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Compile the steps of trainings, which takes a while once and less time for each."""
+    """Compile the steps of trainings and the estimates of log p(x): a while once, and less time for each."""
     save: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Write the rows to results/PAPER.json too, or to results/PAPER-VARIANT.json if that is all that was run."""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

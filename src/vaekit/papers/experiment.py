@@ -73,7 +73,7 @@ class Trained:
         return {}
 
     def evaluate(self, samples: int, rows: int | None = None, split: str = "test") -> dict[str, Any]:
-        """The figures of :func:`vaekit.evaluation.evaluate`; asked twice, computed once.
+        """The figures of :func:`vaekit.evaluation.evaluate`, compiled if the steps were; asked twice, computed once.
 
         Args:
             samples: draws for each row.
@@ -83,6 +83,7 @@ class Trained:
         key = (split, samples, rows)
         if key not in self._answers:
             there = len(self.data.split(split).x)
+            compiled = self.run is not None and self.run.config["settings"].get("compile", False)
             device = next(self.model.parameters()).device
             with Bar("evaluating", there if rows is None else min(rows, there), "examples") as bar:
                 self._answers[key] = evaluate(
@@ -93,7 +94,9 @@ class Trained:
                     limit=rows,
                     seed=self.seed,
                     device=device,
+                    compiled=compiled,
                     progress=bar.advance,
+                    say=bar.say,
                 )
         return self._answers[key]
 
