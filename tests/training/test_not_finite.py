@@ -25,6 +25,7 @@ from vaekit.schedules import Step
 from vaekit.training import Phase, keeper
 from vaekit.training.fit import MOST_SKIPPED_IN_A_ROW
 from vaekit.training.stepper import Stepper
+from vaekit.training.watch import MOST_NAMED
 
 
 @local_part("objective/spoilt")
@@ -241,6 +242,19 @@ def test_a_failure_before_the_first_epoch_ends(tmp_path: Path) -> None:
     train(spoilt_plan(set(), a_term), tmp_path / "run", batch_size=2, resume=True)
     train(spoilt_plan(set(), a_term), tmp_path / "whole", batch_size=2)
     assert_same_run(tmp_path / "run", tmp_path / "whole")
+
+
+def test_figures_that_are_never_numbers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Too few steps for twenty bad ones in a row: it is no success all the same, and no epoch is called the best."""
+    plan = small_plan(dataset=real_data(), epochs=3, learning_rate=1e30)
+    for attempt in range(2):
+        with pytest.raises(
+            TrainingFailed, match="^after no epoch the validation figures were numbers [(]step 2: "
+        ) as told:
+            train(plan, tmp_path / "run", resume=bool(attempt), quiet=False)
+        assert str(tmp_path / "run") in str(told.value)
+    assert [line["kept"] for line in metrics(tmp_path / "run")] == [True, False, False]
+    assert all(warning.count(" and ") <= MOST_NAMED for warning in warnings_of(capsys))
 
 
 def test_an_epoch_of_which_nothing_is_left(tmp_path: Path) -> None:

@@ -242,6 +242,14 @@ def test_more_epochs_go_on_from_the_end(tmp_path: Path) -> None:
     assert training.load(tmp_path / "longer").config["phases"][0]["epochs"] == 4
 
 
+def test_fewer_epochs_than_it_has_had(tmp_path: Path) -> None:
+    folder = train(small_plan(epochs=3), tmp_path / "run").folder
+    before = (folder / "config.json").read_bytes()
+    with pytest.raises(UserError, match=f"^{folder} has had 3 epochs and cannot be given only 2[.]"):
+        train(small_plan(epochs=2), folder, resume=True)
+    assert (folder / "config.json").read_bytes() == before
+
+
 def test_a_part_has_gained_an_option_since(tmp_path: Path) -> None:
     """A run of an older version goes on: what its config.json does not name is as it was, the default."""
     train(small_plan(epochs=4), tmp_path / "whole")

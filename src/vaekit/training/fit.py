@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, nullcontext
@@ -87,7 +88,8 @@ def fit(
         UserError: if ``out`` is not empty and ``resume`` is not set, or holds another run; nothing is written then.
             If it cannot be written (no space, read-only); the last state saved is kept.
         Interrupted: on Ctrl-C, with the state saved.
-        TrainingFailed: if steps are not finite many times in a row, with the last good state saved.
+        TrainingFailed: if steps are not finite many times in a row, with the last good state saved; or if the validation
+            figures were numbers after no epoch of a phase.
     """
     phases = tuple(phases) or (Phase(objective or ELBO(), epochs, learning_rate),)
     settings = replace(settings or Settings(), **options)
@@ -189,6 +191,7 @@ class Training:
                 with closing(stepper):
                     while counters.epoch < phase.epochs and not self._patience_is_over():
                         self._epoch(stepper, bar)
+                self._check_it_was_worth_it()
                 counters.phase, counters.epoch, counters.step = counters.phase + 1, 0, 0
                 self.state.begin_phase()
 
@@ -284,6 +287,19 @@ class Training:
                     if self.keeper.epochs
                     else "No epoch was finished."
                 )
+            )
+
+    def _check_it_was_worth_it(self) -> None:
+        """
+        Raises:
+            TrainingFailed: if there is a validation figure, and it was a number after no epoch of the phase.
+        """
+        counters = self.state.counters
+        if counters.best is not None and math.isnan(counters.best):
+            why = f" ({counters.cause})" if counters.cause else ""
+            raise TrainingFailed(
+                f"after no epoch the validation figures were numbers{why}: the weights in {self.keeper.folder} are of no "
+                "use. A smaller learning rate may help."
             )
 
     def _report(self, phase: Phase, started: float) -> None:

@@ -163,6 +163,12 @@ def _check_not_finished(folder: Path, phase: int, old: str, new: str) -> None:
             f"phase {phase + 1} of {folder} is finished with {old} epochs and cannot be given {new} any more.",
             hint="leave --epochs out to go on with the phases after it.",
         )
+    done = sum(record["phase"] == phase for record in records)
+    if int(new) < done:
+        raise UserError(
+            f"{folder} has had {done} epochs and cannot be given only {new}.",
+            hint="leave --epochs out, or ask for more.",
+        )
 
 
 def _differences(old: Any, new: Any, place: str) -> Iterator[tuple[str, str, str]]:

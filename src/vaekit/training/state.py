@@ -109,14 +109,14 @@ class State:
         """Take note of an epoch's validation figure and remember the shown weights: the best, or the last.
 
         Args:
-            figure: higher is better; one that is not a number is worse than any other; ``None`` compares nothing.
+            figure: higher is better; one that is not a number is no better than any; ``None`` compares nothing.
             keep_best: remember the best; else, and without a figure, the last.
 
         Returns:
             Whether these weights are now the ones remembered.
         """
         best = self.counters.best
-        better = figure is None or best is None or math.isnan(best) or figure > best
+        better = figure is None or best is None or figure > best or (math.isnan(best) and not math.isnan(figure))
         self.counters.waited = 0 if better else self.counters.waited + 1
         if better:
             self.counters.best = figure

@@ -14,6 +14,8 @@ from vaekit.kernels import total_norm
 from vaekit.kernels.noise import same_noise_after
 from vaekit.objectives.objective import Value
 
+MOST_NAMED = 3  # of what is not finite: one thing brings others with it
+
 
 def is_bad(tensor: Tensor) -> bool:
     return not bool(torch.isfinite(tensor).all())
@@ -43,7 +45,8 @@ def name_the_cause(model: Any, batch: Batch, value: Value, rows: Tensor, player:
             if tensor is not None and is_bad(tensor):
                 latents.append(f"{field} of the latent {name}")
     if is_bad(value.objective) or terms:
-        what = " and ".join([*terms, *latents]) or "the objective"
+        named = [*terms, *latents] or ["the objective"]
+        what = " and ".join(named[:MOST_NAMED])
         return f"{what} became infinite or not a number in {where}"
     gradients = [
         name for name, parameter in model.named_parameters() if parameter.grad is not None and is_bad(parameter.grad)
