@@ -249,7 +249,7 @@ def test_figures_that_are_never_numbers(tmp_path: Path, capsys: pytest.CaptureFi
     plan = small_plan(dataset=real_data(), epochs=3, learning_rate=1e30)
     for attempt in range(2):
         with pytest.raises(
-            TrainingFailed, match="^after no epoch the validation figures were numbers [(]step 2: "
+            TrainingFailed, match=r"^after no epoch the validation figures were numbers [(]step 2: "
         ) as told:
             train(plan, tmp_path / "run", resume=bool(attempt), quiet=False)
         assert str(tmp_path / "run") in str(told.value)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -127,6 +128,16 @@ def test_recipes_train(recipe: str, tmp_path: Path) -> None:
     for half, whole in zip(metrics(tmp_path / "half"), metrics(tmp_path / "whole"), strict=True):
         assert half["skipped"] == 0
         assert half["validation_log_px"] == pytest.approx(whole["validation_log_px"], rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "posterior",
+    ["cholesky", "coupling", "householder", "inverse-autoregressive", "low-rank", "rank-one"],
+)
+def test_posteriors_train(posterior: str, tmp_path: Path) -> None:
+    run = train(small_plan(posterior=posterior), tmp_path / "half", precision="float16", device="cpu")
+    assert [line["skipped"] for line in run.metrics] == [0, 0]
+    assert np.isfinite([line["validation_elbo"] for line in run.metrics]).all()
 
 
 @local_part("objective/broken")

@@ -17,14 +17,21 @@ from vaekit.evaluation.likelihood import without_chance
 from vaekit.models.draw import bare, beside, named
 
 
-def why_no_ratio(model: Any) -> str | None:
-    """Why there is no q(z|x) / p(z) to take apart, as a clause; ``None`` if there is."""
+def why_no_ratio(model: Any, batch: Batch) -> str | None:
+    """Why there is no q(z|x) / p(z) to take apart, as a clause; ``None`` if there is.
+
+    Args:
+        model: what is asked about.
+        batch: a row that it may encode.
+    """
     if "density" not in model.abilities:
         return "the model has no density (its posterior is a point)"
     if without_chance(model):
         return "the posterior is without chance (a code for each row)"
     if getattr(model, "prior", None) is None:
         return "the model does not name its prior"
+    if not getattr(model.encode(batch.x, batch.condition), "has_density", True):
+        return "the density of z is known only together with that of its momentum"
     return None
 
 
@@ -35,7 +42,7 @@ def why_not_real(model: Any, batch: Batch) -> str | None:
         model: what is asked about.
         batch: a row that it may encode.
     """
-    if reason := why_no_ratio(model):
+    if reason := why_no_ratio(model, batch):
         return reason
     before = Trail()
     for name, conditional in levels(model.encode(batch.x, batch.condition)).items():

@@ -106,7 +106,7 @@ def why_no_split(model: Any, batch: Batch) -> str | None:
         model: what is asked about.
         batch: a row that it may encode.
     """
-    if reason := why_no_ratio(model):
+    if reason := why_no_ratio(model, batch):
         return reason
     here, there = (list(levels(p)) for p in (model.prior(batch.condition), model.encode(batch.x, batch.condition)))
     return None if set(here) == set(there) else f"a latent is summed out ({', '.join(sorted({*here} ^ {*there}))})"

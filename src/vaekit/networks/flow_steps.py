@@ -56,7 +56,7 @@ class AutoregressiveStep(nn.Module):
 
     def _mean_and_gate(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
         hidden = functional.elu(self.first(z) + self.first_context(context))
-        mean, gate = self.last(hidden).chunk(2, dim=-1)
+        mean, gate = self.last(hidden).to(z.dtype).chunk(2, dim=-1)  # whatever the factors were rounded to
         return mean, gate + 1.5  # most of z passes at first
 
     def forward(self, z: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:

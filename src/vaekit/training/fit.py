@@ -88,8 +88,8 @@ def fit(
         UserError: if ``out`` is not empty and ``resume`` is not set, or holds another run; nothing is written then.
             If it cannot be written (no space, read-only); the last state saved is kept.
         Interrupted: on Ctrl-C, with the state saved.
-        TrainingFailed: if steps are not finite many times in a row, with the last good state saved; or if the validation
-            figures were numbers after no epoch of a phase.
+        TrainingFailed: if steps are not finite many times in a row, with the last good state saved; or if the
+            validation figures were numbers after no epoch of a phase.
     """
     phases = tuple(phases) or (Phase(objective or ELBO(), epochs, learning_rate),)
     settings = replace(settings or Settings(), **options)
@@ -298,8 +298,8 @@ class Training:
         if counters.best is not None and math.isnan(counters.best):
             why = f" ({counters.cause})" if counters.cause else ""
             raise TrainingFailed(
-                f"after no epoch the validation figures were numbers{why}: the weights in {self.keeper.folder} are of no "
-                "use. A smaller learning rate may help."
+                f"after no epoch the validation figures were numbers{why}: the weights in {self.keeper.folder} are of "
+                "no use. A smaller learning rate may help."
             )
 
     def _report(self, phase: Phase, started: float) -> None:
