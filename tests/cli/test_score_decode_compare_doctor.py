@@ -11,6 +11,8 @@ import pyarrow.parquet
 import pytest
 from cli_cases import Command
 
+from vaekit.cli import main
+
 
 @pytest.mark.parametrize("recipe", ["vae", "aae", "hvae", "vq-vae"])
 @pytest.mark.parametrize("ending", ["npy", "npz"])
@@ -35,6 +37,42 @@ def test_latents_that_do_not_fit(vaekit: Command, runs: dict[str, Path], tmp_pat
     message, _ = vaekit.refused("decode", runs["vae"], tmp_path / "other.npz", "-o", tmp_path / "x.npy")
     assert message == f"{tmp_path / 'other.npz'} does not hold the latent z; it holds y."
     assert not (tmp_path / "x.npy").exists()
+
+
+@pytest.fixture(scope="module")
+def conditional(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose model is told the digit."""
+    folder = tmp_path_factory.mktemp("conditional") / "run"
+    options = ("--latent-dim", "3", "--network", "mlp:hidden=16", "--epochs", "2", "--quiet", "--out", f"{folder}")
+    assert main(["train", "digits:condition=label", *options]) == 0
+    return folder
+
+
+def test_decode_takes_the_classes_that_encode_wrote(vaekit: Command, conditional: Path, tmp_path: Path) -> None:
+    latents, decoded, rebuilt, sevens = (tmp_path / name for name in ("z.npz", "x.npy", "r.npy", "7.npy"))
+    assert vaekit("encode", conditional, "-o", latents).code == 0
+    assert vaekit("decode", conditional, latents, "-o", decoded).code == 0
+    assert vaekit("reconstruct", conditional, "-n", 270, "-o", rebuilt).code == 0
+    np.testing.assert_allclose(np.load(decoded), np.load(rebuilt), atol=1e-5)
+    assert vaekit("decode", conditional, latents, "--label", 7, "-o", sevens).code == 0
+    with np.load(latents) as file:
+        content = dict(file)
+        same = np.isclose(np.load(sevens), np.load(decoded), atol=1e-5).reshape(270, -1).all(1)
+        assert (same == (content["label"] == 7)).all()
+    np.savez(latents, **content | {"label": content["label"][:9]})
+    message, _ = vaekit.refused("decode", conditional, latents, "-o", decoded)
+    assert message == "there are 270 rows of latents and 9 labels beside them."
+    np.savez(latents, **content | {"label": np.full(270, 11)})
+    message, _ = vaekit.refused("decode", conditional, latents, "-o", decoded)
+    assert message.startswith(f"unknown class of the model of {conditional} '11'")
+
+
+def test_decode_where_the_prior_is_told_the_class_too(vaekit: Command, conditional: Path, tmp_path: Path) -> None:
+    fitted, latents = tmp_path / "fitted", tmp_path / "z.npz"
+    options = ("--prior", "flow:transforms=1", "--epochs", 1, "--out", fitted)
+    assert vaekit("fit-prior", conditional, *options).code == 0
+    assert vaekit("encode", fitted, "-o", latents).code == 0
+    assert vaekit("decode", fitted, latents, "-o", tmp_path / "x.npy").code == 0
 
 
 def test_scores_in_every_format(vaekit: Command, runs: dict[str, Path], tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""Data from latents: what the model makes of the rows of a .npy or .npz (as vaekit encode writes them)."""
+"""Data from latents: what the model makes of the rows of a .npy or .npz (as vaekit encode writes them).
+
+A model that knows classes takes those that a .npz has beside the latents, if --label names none."""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from vaekit.cli.options import ClassName, OutFile, Parts, RunFolder, conditions, import_parts, open_run
+from vaekit.cli.options import ClassName, OutFile, Parts, RunFolder, classes_of, conditions, import_parts, open_run
 
 
 @dataclass
@@ -32,14 +34,16 @@ def run(options: Options) -> int:
 
     check_ending(options.out, DATA_ENDINGS)
     import_parts(options.parts)
-    from vaekit.evaluation.latents import read_latents
+    from vaekit.evaluation.latents import read_labels, read_latents
     from vaekit.evaluation.likelihood import evaluating
     from vaekit.models.draw import bare
 
     opened = open_run(options.run, options.device)
-    z = read_latents(options.latents, opened.model, next(opened.model.parameters()).device)
+    device = next(opened.model.parameters()).device
+    z = read_latents(options.latents, opened.model, device, conditions(opened, 1, None))
+    label = read_labels(options.latents) if options.label is None and classes_of(opened) else options.label
     with evaluating(opened.model, options.seed):
-        condition = conditions(opened, len(next(iter(z.values()))), options.label)
+        condition = conditions(opened, len(next(iter(z.values()))), label)
         p = opened.model.decode(bare(z), condition)
         x = p.mean if options.values == "mean" else p.sample()
     write_data(options.out, {"x": x}, opened.kind)

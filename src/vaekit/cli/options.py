@@ -15,6 +15,8 @@ import tyro
 from vaekit.errors import UserError, unknown
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from vaekit.data import Dataset
     from vaekit.training import Run
 
@@ -98,27 +100,32 @@ def classes_of(run: Run) -> tuple[int | str, ...]:
     return tuple(document.get("classes", ()) or range(used)) if used else ()
 
 
-def conditions(run: Run, count: int, label: int | str | None) -> Any:
+def conditions(run: Run, count: int, label: int | str | np.ndarray | None) -> Any:
     """The condition of ``count`` new rows of a model that knows classes; ``None`` for any other model.
 
     Args:
         run: the run.
         count: how many rows.
-        label: the class of all of them, as it is called in the data; without it they come in turn.
+        label: the class of all of them, or that of each ``(count,)``, as they are called in the data; without it
+            classes come in turn.
 
     Raises:
-        UserError: if there is no such class, or the model knows none.
+        UserError: if there is no such class, or the model knows none, or there are not ``count``.
     """
+    import numpy as np
     import torch
 
-    names = [f"{name}" for name in classes_of(run)]
+    names = {f"{name}": number for number, name in enumerate(classes_of(run))}
     if label is not None and not names:
         raise UserError(f"the model of {run.folder} knows no class {label}: it was not made with labels.")
-    if label is not None and f"{label}" not in names:
-        raise unknown(f"class of the model of {run.folder}", f"{label}", names)
     if not names:
         return None
-    chosen = torch.arange(count) % len(names) if label is None else torch.full((count,), names.index(f"{label}"))
+    if np.ndim(label) and len(np.asarray(label)) != count:
+        raise UserError(f"there are {count} rows of latents and {len(np.asarray(label))} labels beside them.")
+    called = [*names] * count if label is None else [f"{name}" for name in np.broadcast_to(label, count)]
+    if strangers := {*called} - {*names}:
+        raise unknown(f"class of the model of {run.folder}", min(strangers), names)
+    chosen = torch.tensor([names[name] for name in called[:count]])
     device = next(run.model.parameters()).device
     return torch.nn.functional.one_hot(chosen, len(names)).to(device, torch.get_default_dtype())
 

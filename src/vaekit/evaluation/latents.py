@@ -68,7 +68,9 @@ def active_units(latents: dict[str, Encoding]) -> dict[str, int]:
     }
 
 
-def read_latents(path: Path, model: Any, device: torch.device | str = "cpu") -> dict[str, Tensor]:
+def read_latents(
+    path: Path, model: Any, device: torch.device | str = "cpu", condition: Tensor | None = None
+) -> dict[str, Tensor]:
     """Latents from a file, by name, in the shapes that the model's prior draws.
 
     Args:
@@ -76,17 +78,13 @@ def read_latents(path: Path, model: Any, device: torch.device | str = "cpu") -> 
             ``.npy`` with all of them side by side.
         model: whose latents they are.
         device: where they are wanted.
+        condition: of any row, ``(1, condition_dim)``, if the prior looks at one.
 
     Raises:
         UserError: if the file cannot be read or does not hold the latents of the model.
     """
-    shapes = {name: value.shape[1:] for name, value in model.sample_latents(1).items()}
-    try:
-        content = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise UserError(f"{path} does not exist.") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} cannot be read: {str(error).rstrip('.')}.") from None
+    shapes = {name: value.shape[1:] for name, value in model.sample_latents(1, condition).items()}
+    content = _content(path)
     if isinstance(content, np.ndarray):
         ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
         if content.ndim < 2 or math.prod(content.shape[1:]) != ends[-1]:
@@ -108,3 +106,26 @@ def read_latents(path: Path, model: Any, device: torch.device | str = "cpu") -> 
         values = torch.from_numpy(arrays[name]).to(device, torch.get_default_dtype())
         latents[name] = values.reshape(-1, *shape)
     return latents
+
+
+def read_labels(path: Path) -> np.ndarray | None:
+    """The labels ``(examples,)`` that ``vaekit encode`` writes beside latents, as they stand in the data, if there are.
+
+    Raises:
+        UserError: if the file cannot be read.
+    """
+    content = _content(path)
+    return content["label"] if not isinstance(content, np.ndarray) and "label" in content else None
+
+
+def _content(path: Path) -> Any:
+    """
+    Raises:
+        UserError: if the file cannot be read.
+    """
+    try:
+        return np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise UserError(f"{path} does not exist.") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} cannot be read: {str(error).rstrip('.')}.") from None
