@@ -135,6 +135,19 @@ def test_tensors_are_not_written_into_documents() -> None:
         to_document(WithTensor(torch.zeros(2)))
 
 
+def test_a_module_that_is_no_part_is_told_how_to_be_one() -> None:
+    class Mine(nn.Module):
+        pass
+
+    model = vk.VAE(
+        Mine(), vk.posteriors.Diagonal(vk.networks.MLP(4), 2), vk.likelihoods.Bernoulli(vk.networks.MLP(2), (4,))
+    )
+    with pytest.raises(
+        TypeError, match=r"/prior is a Mine, .* a part \(@vaekit.part\('kind/name'\) above class Mine\)"
+    ):
+        to_document(model)
+
+
 def test_a_name_is_taken_once_and_a_redefinition_replaces_itself() -> None:
     def define() -> type:
         @part("test/twice")

@@ -95,7 +95,7 @@ def to_document(value: Any) -> Json:
     ``{"same": "path/of/the/first"}``, so that shared weights stay shared.
 
     Raises:
-        TypeError: if an argument is neither a part nor a JSON value.
+        TypeError: if an argument is neither a part nor a JSON value, such as a module whose class is no part.
     """
     seen: dict[int, str] = {}
 
@@ -112,9 +112,11 @@ def to_document(value: Any) -> Json:
             return [write(item, f"{path}/{index}") for index, item in enumerate(value)]
         if value is None or isinstance(value, (bool, int, float, str)):
             return value
+        name = type(value).__name__
         raise TypeError(
-            f"the argument at {path or '/'} is a {type(value).__name__}: a part's arguments must be parts or JSON "
-            "values (numbers, strings, lists, maps); give tensors to a method after construction instead"
+            f"the argument at {path or '/'} is a {name}, which cannot be written down and made again: a module must be "
+            f"a part (@vaekit.part('kind/name') above class {name}); other arguments numbers, strings, lists and maps "
+            "of them, and tensors are for a method that is called after construction"
         )
 
     return write(value, "")

@@ -8,6 +8,7 @@ import torch
 from test_combinations import PAIRS, fits
 
 import vaekit as vk
+from vaekit.evaluation.likelihood import log_likelihood
 from vaekit.schedules import Step
 from vaekit.testing import assert_equal, check_model, check_rebuilds, enumerable, linear_gaussian, seeded
 
@@ -180,3 +181,10 @@ def test_quantised_model_in_training_is_asked_for_the_codes_it_drew() -> None:
     )
     expected = model.prior.log_prob(distance.argmin(-3))
     assert_equal(draw.latents["z"].log_pz, expected, "log p of the codes that were drawn")
+
+
+def test_no_draws_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"^samples must be at least 1, got 0$"):
+        vae().draw(BATCH, samples=0)
+    with pytest.raises(ValueError, match=r"^samples must be at least 1, got 0$"):
+        log_likelihood(vae(), [BATCH], 0)

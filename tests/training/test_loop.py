@@ -416,12 +416,24 @@ def test_settings_out_of_range(options: dict[str, Any], said: str) -> None:
         ({"epochs": 1.5}, "epochs must be a whole number from 1, got 1.5"),
         ({"learning_rate": -1.0}, "learning_rate must be a number from 0, got -1.0"),
         ({"learning_rate": "fast"}, "learning_rate must be a number from 0, got 'fast'"),
+        ({"objective": "elbo"}, "objective must be one, such as vk.objectives.ELBO(), got 'elbo'"),
     ],
 )
 def test_phases_out_of_range(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError) as refused:
-        Phase(ELBO(), **options)
+        Phase(**{"objective": ELBO(), **options})
     assert str(refused.value) == said
+
+
+def test_arrays_are_told_to_be_made_a_data_set(tmp_path: Path) -> None:
+    plan = small_plan(epochs=1)
+    for give in (
+        lambda: training.fit(plan.model, plan.data.train.x, out=tmp_path / "run"),  # type: ignore[arg-type]
+        lambda: train(plan, tmp_path / "other").evaluate(plan.data.test.x, samples=2),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TypeError, match=r"must be a Dataset, not a ndarray: vaekit.data.as_dataset makes one"):
+            give()
+    assert not (tmp_path / "run").exists()
 
 
 def test_denormal_numbers_are_zero_while_training_and_not_afterwards(

@@ -120,12 +120,13 @@ def conditions(run: Run, count: int, label: int | str | np.ndarray | None) -> An
         raise UserError(f"the model of {run.folder} knows no class {label}: it was not made with labels.")
     if not names:
         return None
-    if np.ndim(label) and len(np.asarray(label)) != count:
-        raise UserError(f"there are {count} rows of latents and {len(np.asarray(label))} labels beside them.")
-    called = [*names] * count if label is None else [f"{name}" for name in np.broadcast_to(label, count)]
+    given = np.resize([*names], count) if label is None else np.asarray(label)
+    if given.ndim and len(given) != count:
+        raise UserError(f"there are {count} rows of latents and {len(given)} labels beside them.")
+    called = [f"{name}" for name in np.broadcast_to(given, count)]
     if strangers := {*called} - {*names}:
         raise unknown(f"class of the model of {run.folder}", min(strangers), names)
-    chosen = torch.tensor([names[name] for name in called[:count]])
+    chosen = torch.tensor([names[name] for name in called])
     device = next(run.model.parameters()).device
     return torch.nn.functional.one_hot(chosen, len(names)).to(device, torch.get_default_dtype())
 

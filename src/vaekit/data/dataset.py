@@ -309,3 +309,15 @@ def _images(adjective: str, channels: int) -> str:
     if channels == 3:
         return "colour images" if adjective == "grey" else f"{adjective} colour images"
     return f"{adjective} images of {channels} channels"
+
+
+def checked(data: Any) -> Dataset:
+    """
+    Raises:
+        TypeError: if it is not a data set.
+    """
+    if not isinstance(data, Dataset):
+        raise TypeError(
+            f"the data must be a Dataset, not a {type(data).__name__}: vaekit.data.as_dataset makes one of arrays"
+        )
+    return data

@@ -88,7 +88,12 @@ def log_likelihood(
         progress: told the number of rows finished with each batch.
         chunk: what computes the figures of some rows and draws: a :class:`vaekit.evaluation.chunk.Compiled` takes some
             seconds once and a fifth less for every draw. The draws are the same, the figures to rounding.
+
+    Raises:
+        ValueError: if there are no samples.
     """
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, got {samples}")
     chunk = chunk or partial(figures_of, model)
     # All draws of a posterior without chance are one and the same.
     samples = 1 if without_chance(model) else samples

@@ -239,8 +239,11 @@ def draw_latents(
         The latents in the order of the prior, and the sum of the posteriors' penalties, ``(batch,)``.
 
     Raises:
+        ValueError: if there are no samples.
         UserError: if prior and posterior do not name the same latents.
     """
+    if samples < 1:
+        raise ValueError(f"samples must be at least 1, got {samples}")
     q_levels, p_levels = levels(posterior), levels(prior)
     if set(q_levels) != set(p_levels):
         raise UserError(

@@ -16,7 +16,7 @@ from torch import nn
 
 from vaekit import __version__
 from vaekit.config import to_document
-from vaekit.data.dataset import Dataset
+from vaekit.data.dataset import Dataset, checked
 from vaekit.data.loader import Loader
 from vaekit.errors import Interrupted, TrainingFailed
 from vaekit.evaluation.doctor import Attending
@@ -84,6 +84,7 @@ def fit(
         options: fields of :class:`Settings`.
 
     Raises:
+        TypeError: if the data are not a :class:`Dataset`.
         ValueError: if an option is out of range.
         UserError: if ``out`` is not empty and ``resume`` is not set, or holds another run; nothing is written then.
             If it cannot be written (no space, read-only); the last state saved is kept.
@@ -91,6 +92,7 @@ def fit(
         TrainingFailed: if steps are not finite many times in a row, with the last good state saved; or if the
             validation figures were numbers after no epoch of a phase.
     """
+    checked(data)
     phases = tuple(phases) or (Phase(objective or ELBO(), epochs, learning_rate),)
     settings = replace(settings or Settings(), **options)
     world = World.here()

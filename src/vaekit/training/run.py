@@ -12,7 +12,7 @@ import torch
 import vaekit.registered  # noqa: F401 - so that the configuration can name them
 from vaekit import data as data_sets
 from vaekit.config import from_document
-from vaekit.data.dataset import Dataset
+from vaekit.data.dataset import Dataset, checked
 from vaekit.data.kinds import Kind
 from vaekit.data.loader import Loader
 from vaekit.errors import UserError
@@ -122,12 +122,16 @@ class Run:
         Args:
             data: other data of the same shape; the run's own without it.
             options: ``split``, ``samples`` … as there.
+
+        Raises:
+            TypeError: if the data are not a :class:`Dataset`.
+            UserError: if they do not fit the model, or an option is wrong.
         """
         if data is None:
             data = self.data
         else:
             classes = tuple(self.config["data"].get("classes", ()))
-            data = data.read_as(self.kind).numbered_as(classes, others="classify" not in self.model.abilities)
+            data = checked(data).read_as(self.kind).numbered_as(classes, others="classify" not in self.model.abilities)
         self.check(data)
         device = next(self.model.parameters()).device
         return evaluate(self.model, data, device=device, open_run=load, **options)

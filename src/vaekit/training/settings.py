@@ -28,7 +28,7 @@ class Phase:
             shares its code book with the posterior, say).
 
     Raises:
-        ValueError: if a number is out of range.
+        ValueError: if a number is out of range, or the objective is none.
     """
 
     objective: Objective
@@ -38,6 +38,8 @@ class Phase:
     rest: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if not callable(self.objective):
+            raise ValueError(f"objective must be one, such as vk.objectives.ELBO(), got {self.objective!r}")
         _whole("epochs", self.epochs, 1)
         if not callable(self.learning_rate):
             _number("learning_rate", self.learning_rate)
