@@ -303,6 +303,19 @@ class TestStopping:
         assert run.best["epochs"] == 5
         self.assert_kept(run.folder, watched, 2)
 
+    def test_that_it_stopped_is_said(
+        self, figures: list[float], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        said = "stopped after epoch 5: none of the last 3 epochs was better."
+        figures += [-9, -5, -7, -5, -6]
+        run = train(small_plan(epochs=8), tmp_path / "run", patience=3, quiet=False)
+        assert capsys.readouterr().err.splitlines()[-1] == said
+        train(small_plan(epochs=9), run.folder, patience=3, quiet=False, resume=True)
+        assert capsys.readouterr().err.splitlines() == [said]
+        figures += [-1] * 2
+        train(small_plan(epochs=2), tmp_path / "whole", patience=3, quiet=False)
+        assert "stopped" not in capsys.readouterr().err
+
     def test_patience_starts_again_with_every_better_epoch(self, figures: list[float], tmp_path: Path) -> None:
         figures += [-9, -10, -8, -10, -7, -10, -10, 0]
         run = train(small_plan(epochs=8), tmp_path / "run", patience=2)

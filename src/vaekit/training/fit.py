@@ -193,6 +193,9 @@ class Training:
                 with closing(stepper):
                     while counters.epoch < phase.epochs and not self._patience_is_over():
                         self._epoch(stepper, bar)
+                if counters.epoch < phase.epochs:
+                    waited = f"{counters.waited} epoch{'s' * (counters.waited > 1)}"
+                    self._say(f"stopped after epoch {counters.epochs_total}: none of the last {waited} was better.")
                 self._check_it_was_worth_it()
                 counters.phase, counters.epoch, counters.step = counters.phase + 1, 0, 0
                 self.state.begin_phase()
