@@ -196,7 +196,7 @@ class Training:
                 if counters.epoch < phase.epochs:
                     waited = f"{counters.waited} epoch{'s' * (counters.waited > 1)}"
                     self._say(f"stopped after epoch {counters.epochs_total}: none of the last {waited} was better.")
-                self._check_it_was_worth_it()
+                self._check_figures()
                 counters.phase, counters.epoch, counters.step = counters.phase + 1, 0, 0
                 self.state.begin_phase()
 
@@ -294,7 +294,7 @@ class Training:
                 )
             )
 
-    def _check_it_was_worth_it(self) -> None:
+    def _check_figures(self) -> None:
         """
         Raises:
             TrainingFailed: if there is a validation figure, and it was a number after no epoch of the phase.
