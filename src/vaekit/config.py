@@ -230,6 +230,20 @@ def literal(text: str) -> Any:
     return text
 
 
+def spelled(value: Json) -> str:
+    """The small form of a value of a document: what :func:`literal` reads.
+
+    >>> spelled({"part": "schedule/linear", "start": 0, "end": 1, "epochs": 10})
+    'linear(start=0,end=1,epochs=10)'
+    """
+    if isinstance(value, dict):
+        name = str(value.get("part")).rpartition("/")[2]
+        return f"{name}({','.join(f'{key}={spelled(item)}' for key, item in value.items() if key != 'part')})"
+    if isinstance(value, (list, tuple)):
+        return "/".join(map(spelled, value))
+    return str(value).lower() if isinstance(value, bool) or value is None else str(value)
+
+
 def build(
     slot: str,
     name: str,

@@ -31,12 +31,14 @@ class Interrupted(Exception):
     Args:
         message: what was stopped.
         folder: the run folder to go on from.
+        command: what goes on with it; ``vaekit train --resume FOLDER`` by default.
     """
 
-    def __init__(self, message: str, folder: object) -> None:
+    def __init__(self, message: str, folder: object, command: str = "") -> None:
         super().__init__(message)
         self.message = message
         self.folder = folder
+        self.command = command or f"vaekit train --resume {folder}"
 
 
 class TrainingFailed(RuntimeError):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,9 @@ import vaekit as vk
 from vaekit.cli import main
 from vaekit.data import Dataset, Split
 from vaekit.data.kinds import Binary
+from vaekit.errors import Interrupted
+from vaekit.schedules import Cosine
+from vaekit.training.fit import Training
 
 FITTED_BY_THEMSELVES = ["mixture:num_components=4", "kernel-density:num_points=50"]
 TRAINED = ["flow:transforms=1,hidden=8", "vamp:num_components=8", "autoregressive:hidden=8", "two-stage:hidden=8"]
@@ -66,7 +72,9 @@ def test_the_new_prior_fits_and_all_else_stays(prior: str, run: vk.Run, tmp_path
     assert figures["nll"] < old_figures["nll"]
     assert figures["prior_is_bound"] is ("two-stage" in prior)
     assert opened.model.generate(3).mean.shape == (3, 16)
-    assert opened.config["fitted_prior"] == {"prior": prior, "from": "old", "seed": 0}
+    asked = {"from": "old", "prior": prior, "seed": 0}
+    asked |= {"epochs": 10, "learning_rate": 0.02} if prior in TRAINED else {}
+    assert opened.config["fitted_prior"] == asked
 
 
 def test_a_wide_likelihood_is_no_sum_over_labels(tmp_path: Path) -> None:
@@ -105,6 +113,35 @@ def test_trained_again_after_a_stop_is_the_same(run: vk.Run, tmp_path: Path) -> 
     assert torch.equal(parts.model.prior().log_prob(z), whole.model.prior().log_prob(z))
 
 
+def test_what_is_not_given_is_as_it_was(run: vk.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"epochs": 2, "learning_rate": Cosine(0.01, warmup=1), "seed": 3, "quiet": True}
+    whole = vk.fit_prior(run, TRAINED[0], out=tmp_path / "whole", **asked)
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "_wishes", lambda self: [True, False])
+        with pytest.raises(Interrupted):
+            vk.fit_prior(run, TRAINED[0], out=tmp_path / "parts", **asked)
+    parts = vk.fit_prior(run, out=tmp_path / "parts", resume=True, quiet=True)
+    assert parts.config == whole.config
+    z = torch.randn(5, 2)
+    assert torch.equal(parts.model.prior().log_prob(z), whole.model.prior().log_prob(z))
+
+
+def test_nothing_to_go_on_with(run: vk.Run, tmp_path: Path) -> None:
+    with pytest.raises(vk.UserError, match=r"new is not a run folder"):
+        vk.fit_prior(run, TRAINED[0], out=tmp_path / "new", resume=True)
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(vk.UserError, match=r"needs its run folder.\nhint: name it with --out"):
+        vk.fit_prior(run, TRAINED[0], resume=True)
+    with pytest.raises(vk.UserError, match="was not made by fit-prior"):
+        vk.fit_prior(run, out=run.folder, resume=True)
+    vk.fit_prior(run, FITTED_BY_THEMSELVES[0], out=tmp_path / "new")
+    with pytest.raises(vk.UserError, match="fitted itself, and there is no training to go on with"):
+        vk.fit_prior(run, out=tmp_path / "new", resume=True)
+    vk.fit_prior(run, TRAINED[0], out=tmp_path / "trained", epochs=1, quiet=True)
+    with pytest.raises(vk.UserError, match="was started with model/prior prior/flow, and not prior/mixture"):
+        vk.fit_prior(run, FITTED_BY_THEMSELVES[0], out=tmp_path / "trained", resume=True)
+
+
 def test_what_cannot_be_is_refused(run: vk.Run, tmp_path: Path) -> None:
     with pytest.raises(vk.UserError, match="is the run itself"):
         vk.fit_prior(run, out=run.folder)
@@ -122,6 +159,27 @@ def test_what_cannot_be_is_refused(run: vk.Run, tmp_path: Path) -> None:
     kept = contents(tmp_path / "new")
     assert main(["train", "digits", "--resume", f"{tmp_path / 'new'}"]) == 2
     assert contents(tmp_path / "new") == kept
+
+
+def test_the_commands_that_are_told_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    network = ["--network", "mlp:hidden=16", "--latent-dim", "3", "--epochs", "1"]
+    assert main(["train", "digits", *network, "--out", "old", "--quiet"]) == 0
+    asked = ["--prior", "flow:transforms=1,hidden=8", "--learning-rate", "cosine(0.01)", "--epochs", "2"]
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "_wishes", lambda self: [True, False])
+        assert main(["fit-prior", "old", *asked, "--out", "new"]) == 130
+    said = capsys.readouterr().err
+    (command,) = re.findall(r"hint: vaekit (.*) goes on from there", said)
+    assert main(command.split()) == 0
+    assert main(["report", "new", "--samples", "3", "--limit", "20"]) == 0
+    words = unescape(re.sub("<[^>]*>", "", Path("new/report.html").read_text()))
+    (command,) = re.findall(r"vaekit (fit-prior .*) --out AGAIN", words)
+    assert main([*shlex.split(command), "--out", "again"]) == 0
+    assert Path("again/model.safetensors").read_bytes() == Path("new/model.safetensors").read_bytes()
 
 
 def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
     except TrainingFailed as error:
         return _fail(1, str(error))
     except Interrupted as error:
-        return _fail(130, error.message, f"vaekit train --resume {error.folder} goes on from there.")
+        return _fail(130, error.message, f"{error.command} goes on from there.")
     except KeyboardInterrupt:
         return _fail(130, "interrupted.")
     except BrokenPipeError:

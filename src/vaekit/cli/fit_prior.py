@@ -12,23 +12,25 @@ from typing import Annotated
 import tyro
 
 from vaekit.cli.options import Json, Parts, RunFolder, check_numbers, given, import_parts, print_json
+from vaekit.errors import Interrupted, UserError
 
 
 @dataclass
 class Options:
     run: RunFolder
-    prior: Annotated[str, tyro.conf.arg(metavar="PART")] = "mixture:num_components=50"
-    """mixture (by EM) and kernel-density fit themselves; flow, autoregressive, vamp, two-stage … are trained."""
+    prior: Annotated[str | None, given("PART")] = None
+    """mixture (by EM) and kernel-density fit themselves; flow, vamp, two-stage … are trained (default:
+    mixture:num_components=50)."""
     out: Annotated[Path | None, given("RUN")] = None
     """The new run folder (default: RUN-PRIOR-N beside the old one)."""
-    epochs: int = 20
-    """Passes over the training data, for a prior that is trained."""
-    learning_rate: Annotated[str, tyro.conf.arg(metavar="RATE")] = "0.001"
-    """A number, or a schedule: cosine(0.001) …"""
-    seed: int = 0
-    """Of all random numbers."""
+    epochs: Annotated[int | None, given("N")] = None
+    """Passes over the training data, for a prior that is trained (default: 20)."""
+    learning_rate: Annotated[str | None, given("RATE")] = None
+    """A number, or a schedule: cosine(0.001) … (default: 0.001)."""
+    seed: Annotated[int | None, given("N")] = None
+    """Of all random numbers (default: 0)."""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Go on with a training that was stopped."""
+    """Go on with the training in --out that was stopped; what is not given is as it was."""
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Start again in a run folder that is in use."""
     parts: Parts = ()
@@ -39,24 +41,27 @@ def run(options: Options) -> int:
     check_numbers(epochs=options.epochs, seed=options.seed)
     import_parts(options.parts)
     from vaekit.config import literal
-    from vaekit.errors import UserError
     from vaekit.recipes.fit_prior import fit_prior
     from vaekit.training import load
 
-    rate = literal(options.learning_rate)
+    rate = None if options.learning_rate is None else literal(options.learning_rate)
     if isinstance(rate, str):
         raise UserError(f"--learning-rate must be a number or a schedule, got '{rate}'.")
-    new = fit_prior(
-        options.run,
-        options.prior,
-        out=options.out,
-        epochs=options.epochs,
-        learning_rate=rate,
-        seed=options.seed,
-        resume=options.resume,
-        overwrite=options.overwrite,
-        quiet=options.json,
-    )
+    try:
+        new = fit_prior(
+            options.run,
+            options.prior,
+            out=options.out,
+            epochs=options.epochs,
+            learning_rate=rate,
+            seed=options.seed,
+            resume=options.resume,
+            overwrite=options.overwrite,
+            quiet=options.json,
+        )
+    except Interrupted as error:
+        command = f"vaekit fit-prior {options.run} --resume --out {error.folder}"
+        raise Interrupted(error.message, error.folder, command) from None
     before, after = (each.best.get("validation_elbo") for each in (load(options.run), new))
     if options.json:
         print_json({"run": str(new.folder), "elbo": after, "elbo_before": before})

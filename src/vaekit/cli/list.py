@@ -92,17 +92,12 @@ def _first_line(thing: Any) -> str:
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
+    from vaekit.config import spelled
+
     for row in rows:
-        options = ", ".join(f"{key}={_spelled(value)}" for key, value in row["options"].items())
+        options = ", ".join(f"{key}={spelled(value)}" for key, value in row["options"].items())
         print(f"{row['name']}\n    {row['what']}")
         if options:
             print(f"    options: {options}")
         if row["paper"]:
             print(f"    paper: {row['paper']}")
-
-
-def _spelled(value: Any) -> str:
-    """A value as it is written in the small form."""
-    if isinstance(value, tuple):
-        return "/".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) or value is None else str(value)

@@ -65,10 +65,8 @@ def run(options: Options) -> int:
         with flushing_denormals():
             done = paper.reproduce(request)
     except Interrupted as error:
-        print(f"error: {error.message}", file=sys.stderr)
         where = f" --out {options.out}" if options.out else ""
-        print(f"hint: vaekit reproduce {paper.name}{where} --resume goes on from there.", file=sys.stderr)
-        return 130
+        raise Interrupted(error.message, error.folder, f"vaekit reproduce {paper.name}{where} --resume") from None
     if options.save:
         path = results_file(paper, request.variants)
         save_rows(path, done.rows)

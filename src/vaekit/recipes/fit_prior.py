@@ -25,21 +25,22 @@ from vaekit.schedules import Schedule
 from vaekit.training.files import module_tensors, write_tensors
 from vaekit.training.fit import fit
 from vaekit.training.folder import fresh_folder, open_folder, take_place
-from vaekit.training.run import Run, load, rewrite_metrics
+from vaekit.training.run import Run, load, read_config, rewrite_metrics
 from vaekit.training.settings import Phase
 
+DEFAULTS: dict[str, Any] = {"prior": "mixture:num_components=50", "epochs": 20, "learning_rate": 1e-3, "seed": 0}
 BATCH = 500
 MOST_ROWS = 50_000  # encodings that a prior is fitted to where it is not trained on all of them
 
 
 def fit_prior(
     run: Run | str | Path,
-    prior: str = "mixture:num_components=50",
+    prior: str | None = None,
     *,
     out: str | Path | None = None,
-    epochs: int = 20,
-    learning_rate: float | Schedule = 1e-3,
-    seed: int = 0,
+    epochs: int | None = None,
+    learning_rate: float | Schedule | None = None,
+    seed: int | None = None,
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
@@ -54,18 +55,21 @@ def fit_prior(
 
     Args:
         run: a trained run, or its folder; it is not changed.
-        prior: the prior in the small form.
+        prior: the prior in the small form; ``mixture:num_components=50`` by default.
         out: the new run folder; ``RUN-PRIOR-N`` beside the old one without it.
-        epochs, learning_rate: of the training, where there is one.
-        seed: of all random numbers.
-        resume, overwrite: as of :func:`vaekit.fit`.
+        epochs, learning_rate: of the training, where there is one; 20 and 0.001 by default.
+        seed: of all random numbers; 0 by default.
+        resume: go on with the training in ``out`` that was stopped; what is not given is as it was.
+        overwrite: as of :func:`vaekit.fit`.
         quiet: show no progress.
         note: more to be written into ``config.json``.
 
     Raises:
         UserError: if the model sums over a label, its latents are no vectors, the prior does not fit or the folder is
-            in use.
+            in use; with ``resume``, if there is no such training in it.
     """
+    given = {"prior": prior, "epochs": epochs, "learning_rate": learning_rate, "seed": seed}
+    asked = _asked(given, out, resume)
     old = load(run.folder, run.data) if isinstance(run, Run) else load(run)
     model, data = old.model, old.data
     if data.condition_dim == 0 and (classes := old.config["data"].get("condition_dim", 0)):
@@ -74,22 +78,50 @@ def fit_prior(
         raise UserError(
             f"the model of {old.folder} sums over a label and has no encodings that a prior could be fitted to."
         )
-    torch.manual_seed(seed)
-    made = _replace_prior(model, prior, data, old.folder)
-    name = parse(prior)[0]
+    torch.manual_seed(asked["seed"])
+    made = _replace_prior(model, asked["prior"], data, old.folder)
+    name = parse(asked["prior"])[0]
     folder = Path(out) if out is not None else fresh_folder(old.folder.parent, f"{old.folder.name}-{name}")
     if folder.resolve() == old.folder.resolve():
         raise UserError(f"{folder} is the run itself, which is not changed.", hint="name another folder with --out.")
     kept = {key: old.config[key] for key in ("request",) if key in old.config}
-    note = {**kept, "fitted_prior": {"prior": prior, "from": old.folder.name, "seed": seed}, **(note or {})}
-    settings = replace(from_document(old.config["settings"]), seed=seed, accumulate=0)
+    fitted = {"from": old.folder.name, "prior": asked["prior"], "seed": asked["seed"]}
+    settings = replace(from_document(old.config["settings"]), seed=asked["seed"], accumulate=0)
     if not hasattr(made, "fit"):
         others = tuple(part for part, _ in model.named_children() if part != "prior")
-        phase = Phase(LogPrior(), epochs, learning_rate, train=("prior",), rest=others)
-        asked = {"resume": resume, "overwrite": overwrite, "quiet": quiet, "note": note}
-        return fit(model, data, phases=(phase,), settings=settings, out=folder, **asked)
+        phase = Phase(LogPrior(), asked["epochs"], asked["learning_rate"], train=("prior",), rest=others)
+        fitted |= {"epochs": phase.epochs, "learning_rate": to_document(phase.learning_rate)}
+        options: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "quiet": quiet}
+        note = {**kept, "fitted_prior": fitted, **(note or {})}
+        return fit(model, data, phases=(phase,), settings=settings, out=folder, note=note, **options)
+    note = {**kept, "fitted_prior": fitted, **(note or {})}
     config = {**old.config, "vaekit": __version__, "model": to_document(model), **note}
-    return _fitted_by_itself(model, made, data, config, seed, folder, overwrite)
+    return _fitted_by_itself(model, made, data, config, asked["seed"], folder, resume, overwrite)
+
+
+def _asked(given: dict[str, Any], folder: str | Path | None, resume: bool) -> dict[str, Any]:
+    """What is given; for the rest what the run that is gone on with was given, or the defaults.
+
+    Raises:
+        UserError: if there is no training in the folder to go on with.
+    """
+    given = {name: value for name, value in given.items() if value is not None}
+    if not resume:
+        return DEFAULTS | given
+    if folder is None:
+        raise UserError("a training that goes on needs its run folder.", hint="name it with --out.")
+    before = read_config(Path(folder)).get("fitted_prior")
+    if before is None:
+        raise UserError(
+            f"{folder} was not made by fit-prior.", hint=f"vaekit train --resume {folder} goes on with a training."
+        )
+    if not before.keys() >= DEFAULTS.keys():
+        raise UserError(
+            f"the prior of {folder} fitted itself, and there is no training to go on with.",
+            hint="--overwrite starts again, --out names another folder.",
+        )
+    before = {name: from_document(before[name]) for name in DEFAULTS}
+    return before | given
 
 
 def _replace_prior(model: Any, text: str, data: Dataset, folder: Path) -> Any:
@@ -126,7 +158,14 @@ def _encodings(model: Any, rows: Split, data: Dataset, seed: int) -> Tensor:
 
 
 def _fitted_by_itself(
-    model: Any, prior: Any, data: Dataset, config: dict[str, Any], seed: int, folder: Path, overwrite: bool
+    model: Any,
+    prior: Any,
+    data: Dataset,
+    config: dict[str, Any],
+    seed: int,
+    folder: Path,
+    resume: bool,
+    overwrite: bool,
 ) -> Run:
     """Let the prior fit itself, and write a run of one record: no steps were taken, and none can be resumed."""
     started = time.monotonic()
@@ -140,7 +179,7 @@ def _fitted_by_itself(
         "skipped": 0,
         "seconds": round(time.monotonic() - started, 3),
     }
-    folder = open_folder(folder, config, resume=False, overwrite=overwrite)
+    folder = open_folder(folder, config, resume=resume, overwrite=overwrite)
     rewrite_metrics(folder / "metrics.jsonl", [record])
     write_tensors(folder / "model.safetensors", module_tensors(model))
     return Run(take_place(folder), data)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from vaekit.config import spelled
 from vaekit.report.material import Material
 from vaekit.report.page import command, paragraph, text
 
@@ -84,10 +85,13 @@ def _is_part(module: object) -> bool:
 
 def _repeat(material: Material) -> str:
     """The command; empty for a run that was started from Python."""
-    request = dict(material.run.config.get("request", {}))
-    if not request:
+    config = material.run.config
+    if not (request := config.get("request")):
         return ""
-    words = ["vaekit", "train", str(request.pop("data", material.run.config["data"]["name"]))]
-    for name, value in request.items():
-        words += [f"--{name.replace('_', '-')}", str(value)]
-    return shlex.join([*words, "--out", "AGAIN"])
+    fitted = config.get("fitted_prior")
+    options = dict(fitted or request)
+    verb, key = ("fit-prior", "from") if fitted else ("train", "data")
+    words = [verb, str(options.pop(key, config["data"]["name"]))]
+    for name, value in options.items():
+        words += [f"--{name.replace('_', '-')}", *([] if value is True else [spelled(value)])]
+    return shlex.join(["vaekit", *words, "--out", "AGAIN"])

@@ -32,7 +32,7 @@ FORM: dict[str, type] = {
     "phases": list,
     "settings": dict,
 }
-OPTIONAL: dict[str, type] = {"request": dict, "data/condition_dim": int, "data/classes": list}
+OPTIONAL: dict[str, type] = {"request": dict, "fitted_prior": dict, "data/condition_dim": int, "data/classes": list}
 RECORD = {"epoch", "phase", "kept", "skipped", "seconds", "validation_log_px"}  # what every line of metrics.jsonl has
 
 
