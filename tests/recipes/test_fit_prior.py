@@ -83,15 +83,22 @@ def test_a_wide_likelihood_is_no_sum_over_labels(tmp_path: Path) -> None:
     assert new.model.prior.part_name == "prior/mixture"
 
 
-def test_the_prior_of_the_first_latent_is_replaced(tmp_path: Path) -> None:
-    old = train(tmp_path / "old", "hvae", epochs=2)
+@pytest.mark.parametrize(
+    "recipe, options, below",
+    [
+        ("hvae", {}, ["posterior/diagonal"]),
+        ("dlgm", {}, ["prior/standard-normal"]),
+        ("dlgm", {"num_levels": 1}, []),
+    ],
+)
+def test_the_prior_of_the_first_latent_is_replaced(
+    recipe: str, options: dict[str, int], below: list[str], tmp_path: Path
+) -> None:
+    old = train(tmp_path / "old", recipe, **{"epochs": 2, **options})
     for prior in ("mixture:num_components=3", "vamp:num_components=5"):
         new = vk.fit_prior(old, prior, epochs=2, quiet=True)
         levels = vk.load(new.folder, two_sorts()).model.prior.levels
-        assert [level.part_name for level in levels.values()] == [
-            f"prior/{prior.partition(':')[0]}",
-            "posterior/diagonal",
-        ]
+        assert [level.part_name for level in levels.values()] == [f"prior/{prior.partition(':')[0]}", *below]
         assert new.folder.name == f"old-{prior.partition(':')[0]}-1"
         assert new.evaluate(samples=5)["nll"] is not None
 
@@ -205,13 +212,14 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "--learning-rate must be a number or a schedule" in capsys.readouterr().err
 
 
-def test_a_model_that_sums_over_a_label_or_has_codes_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_sums_over_a_label_or_has_codes_or_a_ladder_is_refused(tmp_path: Path) -> None:
     digits = vk.data.load("digits")
     for recipe, options, why in (
+        ("ladder", {"blocks": "2x1/4x1", "width": 8, "latent_channels": 1}, "gives z2, z1 by one network"),
         ("m2", {"network": "mlp:hidden=8", "latent_dim": 2}, "sums over a label"),
         ("vq-vae", {"num_codes": 4, "code_dim": 2, "channels": (2, 2), "prior_epochs": 1}, "is fitted to vectors"),
     ):
         plan = vk.recipes.make(recipe, digits, {"epochs": 1, **options})
         old = vk.fit(plan.model, plan.data, phases=plan.phases, out=tmp_path / recipe, quiet=True)
         with pytest.raises(vk.UserError, match=why):
-            vk.fit_prior(old)
+            vk.fit_prior(old, "vamp:num_components=3")

@@ -27,6 +27,11 @@ class Independent(nn.Module):
         super().__init__()
         self.levels = nn.ModuleDict(levels)
 
+    def with_top(self, prior: nn.Module) -> Independent:
+        """The same levels, shared, beside another first one."""
+        top, *_ = self.levels
+        return Independent({**self.levels, top: prior})
+
     def forward(self, condition: Tensor | None = None) -> distributions.Chain:
         made = {name: level(condition) for name, level in self.levels.items()}
         return distributions.Chain({name: lambda before, p=p: p for name, p in made.items()})

@@ -128,23 +128,30 @@ def _replace_prior(model: Any, text: str, data: Dataset, folder: Path) -> Any:
     """Make the prior and put it in the place of the model's, or of its first level.
 
     Raises:
-        UserError: if the latents are no vectors or the prior cannot be made.
+        UserError: if the latents are no vectors, the first one has no prior of its own or the new one cannot be made.
     """
-    first, shape = _first_latent(model, data)
+    shapes = _latent_shapes(model, data)
+    first, shape = next(iter(shapes.items()))
     if len(shape) != 1:
         raise UserError(f"the latents of {folder} have the shape {tuple(shape)}; a prior is fitted to vectors.")
+    before = model.prior
+    in_levels = hasattr(before, "with_top")
+    if not in_levels and shapes.keys() != {"z"}:
+        raise UserError(
+            f"the prior of {folder} gives {', '.join(shapes)} by one network, in which none can be replaced.",
+            hint="fit-prior takes runs of one latent, and of several with a prior each (--recipe hvae, dlgm).",
+        )
     posterior = model.posterior.levels[first] if hasattr(model.posterior, "levels") else model.posterior
     made = make_part("prior", text, **surroundings(data, shape[0], posterior=posterior))
-    before = model.prior
-    replace_argument(model, "prior", before.with_top(made) if hasattr(before, "with_top") else made)
+    replace_argument(model, "prior", before.with_top(made) if in_levels else made)
     return made
 
 
-def _first_latent(model: Any, data: Dataset) -> tuple[str, torch.Size]:
+def _latent_shapes(model: Any, data: Dataset) -> dict[str, torch.Size]:
+    """The shape of every latent by name, from the top."""
     with evaluating(model, 0):
         draw = model.draw(Loader(data.train.first(2), data.kind, "cpu", 2).rows(torch.arange(1)))
-    name, latent = next(iter(draw.latents.items()))
-    return name, latent.value.shape[2:]
+    return {name: latent.value.shape[2:] for name, latent in draw.latents.items()}
 
 
 def _encodings(model: Any, rows: Split, data: Dataset, seed: int) -> Tensor:
