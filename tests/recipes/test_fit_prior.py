@@ -154,8 +154,10 @@ def test_what_cannot_be_is_refused(run: vk.Run, tmp_path: Path) -> None:
         vk.fit_prior(run, out=run.folder)
     with pytest.raises(vk.UserError, match="'mixtur'"):
         vk.fit_prior(run, "mixtur", out=tmp_path / "new")
-    with pytest.raises(vk.UserError, match="500 components cannot be fitted to 240 encodings"):
+    with pytest.raises(vk.UserError, match=r"to 240 encodings\.\nhint: ask for fewer: mixture:num_components=24\."):
         vk.fit_prior(run, "mixture:num_components=500", out=tmp_path / "new")
+    with pytest.raises(vk.UserError, match="prior cannot be trained: learning_rate must be a number from 0, got -1"):
+        vk.fit_prior(run, TRAINED[0], out=tmp_path / "new", learning_rate=-1)
     assert not (tmp_path / "new").exists()
     vk.fit_prior(run, FITTED_BY_THEMSELVES[0], out=tmp_path / "new")
     with pytest.raises(vk.UserError, match="is not empty"):

@@ -48,7 +48,10 @@ class MixtureOfGaussians(nn.Module):
         from sklearn.mixture import GaussianMixture
 
         if len(z) < len(self.logits):
-            raise UserError(f"{len(self.logits)} components cannot be fitted to {len(z)} encodings.")
+            raise UserError(
+                f"{len(self.logits)} components cannot be fitted to {len(z)} encodings.",
+                hint=f"ask for fewer: mixture:num_components={max(1, len(z) // 10)}.",
+            )
         em = GaussianMixture(len(self.logits), covariance_type="diag", max_iter=300, random_state=0)
         em.fit(z.double().cpu().numpy())
         weights, loc, variance = (torch.from_numpy(each) for each in (em.weights_, em.means_, em.covariances_))

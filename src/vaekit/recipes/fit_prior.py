@@ -89,7 +89,10 @@ def fit_prior(
     settings = replace(from_document(old.config["settings"]), seed=asked["seed"], accumulate=0)
     if not hasattr(made, "fit"):
         others = tuple(part for part, _ in model.named_children() if part != "prior")
-        phase = Phase(LogPrior(), asked["epochs"], asked["learning_rate"], train=("prior",), rest=others)
+        try:
+            phase = Phase(LogPrior(), asked["epochs"], asked["learning_rate"], train=("prior",), rest=others)
+        except ValueError as error:
+            raise UserError(f"the prior cannot be trained: {error}.") from error
         fitted |= {"epochs": phase.epochs, "learning_rate": to_document(phase.learning_rate)}
         options: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "quiet": quiet}
         note = {**kept, "fitted_prior": fitted, **(note or {})}
