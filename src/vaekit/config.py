@@ -224,6 +224,11 @@ def literal(text: str) -> Any:
                 named[key.strip()] = literal(value.strip())
             else:
                 positional.append(literal(item.strip()))
+        if call[1] not in parts("schedule") and any(call[1] in parts(slot) for slot in slots()):
+            raise UserError(
+                f"'{text}' is no schedule, and only schedules are written with parentheses.",
+                hint="parts that are made of other parts are put together in Python.",
+            )
         return build("schedule", call[1], {}, positional, named)
     if "/" in text and all(piece.strip().isdigit() for piece in text.split("/")):
         return tuple(int(piece) for piece in text.split("/"))
@@ -272,6 +277,11 @@ def build(
     for key in options:
         if key not in names:
             raise unknown(f"option of the {slot} '{name}'", key, [key for key in names if key not in context])
+        if _PART.search(str(parameters[key].annotation)):
+            raise UserError(
+                f"the option {key} of the {slot} '{name}' is another part: a recipe or Python gives it, not the "
+                "command line."
+            )
     arguments = dict(zip(names, positional or [], strict=False)) | options
     arguments |= {key: context[key] for key in names if key in context and key not in arguments}
     for key, value in arguments.items():
@@ -279,7 +289,10 @@ def build(
             arguments[key] = (value,)
     missing = [key for key in names if key not in arguments and parameters[key].default is inspect.Parameter.empty]
     if missing and needs_python(known[name]):
-        raise UserError(f"the {slot} '{name}' is put together in Python: it needs {', '.join(missing)}.")
+        raise UserError(
+            f"the {slot} '{name}' is made of other parts by a recipe or in Python, not on the command line: it needs "
+            f"{', '.join(missing)}."
+        )
     if missing:
         raise UserError(f"the {slot} '{name}' needs {', '.join(missing)}: write {slot} as {name}:{missing[0]}=….")
     for key in arguments.keys() & options.keys():
@@ -308,13 +321,18 @@ SURROUNDINGS = frozenset(
         "high",
     ]
 )
+_PART = re.compile(r"\b(Module|Objective)\b")
 _SIMPLE: dict[str, tuple[type, ...]] = {"int": (int,), "float": (int, float), "str": (str,), "bool": (bool,)}
 
 
 def needs_python(cls: type) -> bool:
-    """Whether a part must be given other parts that no recipe can guess, so that no command line makes it."""
+    """Whether a part must be given other parts that no recipe can guess, so that no command line makes it.
+
+    Recipes know a network for a posterior, say, but none for another network.
+    """
+    known = SURROUNDINGS - {cls.part_name.partition("/")[0]}  # type: ignore[attr-defined]
     parameters = [p for name, p in inspect.signature(cls.__init__).parameters.items() if name != "self"]
-    required = [p for p in parameters if p.default is inspect.Parameter.empty and p.name not in SURROUNDINGS]
+    required = [p for p in parameters if p.default is inspect.Parameter.empty and p.name not in known]
     return any(not set(_spelled_out(p.annotation)) & _SIMPLE.keys() for p in required)
 
 

@@ -123,6 +123,43 @@ TRAIN = {
         "the schedule 'linear' needs epochs: write schedule as linear:epochs=….",
         "",
     ),
+    "train digits --network log-input": (
+        "the network 'log-input' is made of other parts by a recipe or in Python, not on the command line: it needs "
+        "network.",
+        "",
+    ),
+    "train digits --network only-latent:network=mlp,name=z": (
+        "the option network of the network 'only-latent' is another part: a recipe or Python gives it, not the "
+        "command line.",
+        "",
+    ),
+    "train digits --network log-input:network=mlp(hidden=16)": (
+        "'mlp(hidden=16)' is no schedule, and only schedules are written with parentheses.",
+        "parts that are made of other parts are put together in Python.",
+    ),
+    "train digits --objective classified:objective=elbo": (
+        "the option objective of the objective 'classified' is another part: a recipe or Python gives it, not the "
+        "command line.",
+        "",
+    ),
+    "train digits --likelihood gaussian:network=mlp": (
+        "the option network of the likelihood 'gaussian' is another part: a recipe or Python gives it, not the "
+        "command line.",
+        "",
+    ),
+    "train digits --network convolutional-encoder": (
+        "the network 'convolutional-encoder' is one direction of 'convolutional'.",
+        "write --network convolutional.",
+    ),
+    "train vectors.npy --network tutorial-decoder:image_shape=1/8/8": (
+        "the network 'tutorial-decoder' is one direction of 'tutorial'.",
+        "write --network tutorial.",
+    ),
+    "train digits --network mlpp": (
+        "unknown network 'mlpp'; known: convolutional, gated-convolutional, gated-mlp, linear, mlp, residual-mlp, "
+        "tutorial.",
+        "did you mean mlp?",
+    ),
     "train digits --network mlp:activation=rleu": (
         "the network 'mlp' cannot be made: the activation must be one of relu, tanh, softplus, silu, elu, "
         "leaky-relu, got 'rleu'.",

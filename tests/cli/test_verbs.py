@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -354,6 +355,13 @@ class TestList:
         lines = vaekit("list", "parts").out.splitlines()
         place = lines.index("network mlp")
         assert "    options: hidden=300/300, activation=relu, initialization=torch" in lines[place:]
+
+    def test_what_no_command_line_makes_says_so(self, vaekit: Command) -> None:
+        lines = vaekit("list", "parts").out.splitlines()
+        what = dict(pairwise(lines))
+        assert what["network log-input"].endswith("Made of other parts, by a recipe or in Python.")
+        assert what["network tutorial-encoder"].endswith("One direction: the option is tutorial.")
+        assert "Python" not in what["network mlp"] + what["prior vamp"] + what["posterior diagonal"]
 
 
 def test_demo(vaekit: Command, tmp_path: Path) -> None:

@@ -51,12 +51,19 @@ def _systems() -> list[dict[str, Any]]:
 
 def _parts() -> list[dict[str, Any]]:
     import vaekit.registered  # noqa: F401
-    from vaekit.config import parts
+    from vaekit.config import needs_python, parts
+    from vaekit.recipes.compose import family
+
+    def note(slot: str, name: str, cls: type) -> str:
+        if needs_python(cls):
+            return " Made of other parts, by a recipe or in Python."
+        both = family(name) if slot == "network" else None
+        return f" One direction: the option is {both}." if both else ""
 
     return [
         {
             "name": f"{slot} {name}",
-            "what": _first_line(cls),
+            "what": _first_line(cls) + note(slot, name, cls),
             "options": _options(cls.__init__, ("condition_dim",)),
             "paper": getattr(cls, "part_paper", ""),
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from torch import nn
@@ -22,9 +23,26 @@ def make_part(slot: str, text: str, **context: Any) -> Any:
     return build(slot, name, context, None, options)
 
 
+def family(network: str) -> str | None:
+    """What names a network in both directions, if the name is that of one of them.
+
+    >>> family("convolutional-encoder"), family("mlp")
+    ('convolutional', None)
+    """
+    name = re.sub("-(encoder|decoder)$", "", network)
+    directions = {f"{name}-encoder", f"{name}-decoder"}
+    return name if network in directions <= parts("network").keys() else None
+
+
 def _directed(text: str, direction: str) -> type | None:
-    """The class of a network named for both directions, ``None`` if there is none."""
+    """The class of a network named for both directions, ``None`` if there is none.
+
+    Raises:
+        UserError: if the name is that of one direction.
+    """
     name = parse(text)[0]
+    if both := family(name):
+        raise UserError(f"the network '{name}' is one direction of '{both}'.", hint=f"write --network {both}.")
     known = parts("network")
     return known.get(f"{name}-{direction}") or known.get(name)
 
@@ -40,8 +58,8 @@ def _make_network(text: str, direction: str, **context: Any) -> nn.Module:
     name, options = parse(text)
     found = _directed(text, direction)
     if found is None:
-        families = {key.removesuffix("-encoder") for key, cls in parts("network").items() if not needs_python(cls)}
-        raise unknown("network", name, {key for key in families if not key.endswith("-decoder")})
+        known = [key for key, cls in parts("network").items() if not needs_python(cls)]
+        raise unknown("network", name, {family(key) or key for key in known})
     return build("network", found.part_name.removeprefix("network/"), context, None, options)  # type: ignore[attr-defined]
 
 
