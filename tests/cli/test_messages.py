@@ -123,6 +123,15 @@ TRAIN = {
         "the schedule 'linear' needs epochs: write schedule as linear:epochs=….",
         "",
     ),
+    "train digits --recipe hvae --prior kernel-density --out new": (
+        "the prior kernel-density is not trained: its points are encodings of a model that is.",
+        "train with another prior, and then: vaekit fit-prior RUN --prior kernel-density.",
+    ),
+    "train digits --objective log-prior": (
+        "the recipe 'vae' cannot be made: LogPrior is for a phase that trains the prior alone, as vaekit "
+        "fit-prior does.",
+        "",
+    ),
     "train digits --network log-input": (
         "the network 'log-input' is made of other parts by a recipe or in Python, not on the command line: it needs "
         "network.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -22,6 +22,8 @@ class LogPrior(Objective):
     For a phase in which the prior alone moves: its gradient there is that of the bound, and it needs no density of q,
     so that a plain autoencoder gets a prior too.
     """
+
+    trains: ClassVar[tuple[str, ...]] = ("prior",)
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         draw = model.draw(batch)

@@ -50,10 +50,12 @@ class Objective:
         differentiable: whether its gradient is the derivative of its value for the same noise; not so where another
             estimate of the gradient of its expectation stands in (DReG).
         needs_density: whether it refuses a posterior without density.
+        trains: the parts of a model that it is for, and a phase must name; empty where it is for all of it.
     """
 
     differentiable: ClassVar[bool] = True
     needs_density: ClassVar[bool] = False
+    trains: ClassVar[tuple[str, ...]] = ()
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
         """The value of each example.

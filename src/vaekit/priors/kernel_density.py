@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
 from vaekit.config import part
+from vaekit.data.batch import Batch
 from vaekit.distributions.mixture import Mixture
+from vaekit.errors import UserError
 
 WIDTHS = torch.logspace(-2, 0.3, 24)  # of the spread of the encodings
 
@@ -39,6 +43,16 @@ class KernelDensity(nn.Module):
         self.elements_per_draw = num_points
         self.points = nn.Parameter(torch.randn(num_points, latent_dim), requires_grad=False)
         self.scale = nn.Parameter(torch.ones(latent_dim), requires_grad=False)
+
+    def begin(self, model: nn.Module, rows: Callable[[int], Batch]) -> None:
+        """
+        Raises:
+            UserError: always: no step of a training would move it.
+        """
+        raise UserError(
+            "the prior kernel-density is not trained: its points are encodings of a model that is.",
+            hint="train with another prior, and then: vaekit fit-prior RUN --prior kernel-density.",
+        )
 
     @torch.no_grad()
     def fit(self, z: Tensor, held_out: Tensor) -> None:

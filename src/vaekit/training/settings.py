@@ -28,7 +28,7 @@ class Phase:
             shares its code book with the posterior, say).
 
     Raises:
-        ValueError: if a number is out of range, or the objective is none.
+        ValueError: if a number is out of range, or the objective is none or is for other parts.
     """
 
     objective: Objective
@@ -43,6 +43,10 @@ class Phase:
         _whole("epochs", self.epochs, 1)
         if not callable(self.learning_rate):
             _number("learning_rate", self.learning_rate)
+        needed = getattr(self.objective, "trains", ())
+        if needed and self.train != needed:
+            name, parts = type(self.objective).__name__, ", ".join(needed)
+            raise ValueError(f"{name} is for a phase that trains the {parts} alone, as vaekit fit-prior does")
 
 
 @part("training/settings")
