@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 
@@ -17,6 +18,21 @@ def test_linear(epoch: float, expected: float) -> None:
 
 def test_linear_over_no_epochs_is_its_end() -> None:
     assert Linear(2.0, 4.0, epochs=0)(Step()) == 4.0
+
+
+@pytest.mark.parametrize(
+    "made, match",
+    [
+        (lambda: Linear(0, 1, epochs=-3), "epochs must be a number from 0, got -3"),
+        (lambda: Cyclic(0, 1, epochs=2, ramp=2), "ramp, a part of a period, must be above 0 and at most 1, got 2"),
+        (lambda: Cyclic(0, 1, epochs=-2, ramp=-1), "epochs of a schedule must be above 0, got -2"),
+        (lambda: Cosine(1, warmup=-1), "warmup must be a number from 0, got -1"),
+        (lambda: Steps(1, 0.5, epochs=0), "epochs of a schedule must be above 0, got 0"),
+    ],
+)
+def test_a_length_that_is_none(made: Callable[[], object], match: str) -> None:
+    with pytest.raises(ValueError, match=match):
+        made()
 
 
 @pytest.mark.parametrize("epoch, expected", [(0, 0), (2, 0.5), (4, 1), (9.9, 1), (10, 0), (12, 0.5), (25, 1)])

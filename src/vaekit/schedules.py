@@ -51,15 +51,16 @@ def weighted(weight: float | Tensor, value: Tensor) -> Tensor:
     return value if isinstance(weight, int | float) and weight == 1 else weight * value
 
 
-def at_least(name: str, value: object, least: float) -> None:
+def at_least(name: str, value: object, least: float, below: float = math.inf) -> None:
     """
     Raises:
-        ValueError: if a value is neither a schedule nor a number from ``least``.
+        ValueError: if a value is neither a schedule nor a number from ``least`` and less than ``below``.
     """
     if callable(value):
         return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < math.inf:
-        raise ValueError(f"{name} must be a number from {least}, got {value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < below:
+        end = "" if below == math.inf else f" and less than {below}"
+        raise ValueError(f"{name} must be a number from {least}{end}, got {value!r}")
 
 
 def positive_epochs(epochs: float) -> None:
@@ -84,6 +85,9 @@ class Linear:
     end: float
     epochs: float
 
+    def __post_init__(self) -> None:
+        at_least("epochs", self.epochs, 0)
+
     def __call__(self, step: Step) -> float:
         if step.epoch >= self.epochs:
             return self.end
@@ -105,7 +109,9 @@ class Cyclic:
     ramp: float = 0.5
 
     def __post_init__(self) -> None:
-        positive_epochs(self.epochs * self.ramp)
+        positive_epochs(self.epochs)
+        if not 0 < self.ramp <= 1:
+            raise ValueError(f"ramp, a part of a period, must be above 0 and at most 1, got {self.ramp}")
 
     def __call__(self, step: Step) -> float:
         phase = math.fmod(step.epoch, self.epochs) / (self.epochs * self.ramp)
@@ -124,6 +130,9 @@ class Cosine:
     start: float
     end: float = 0.0
     warmup: float = 0.0
+
+    def __post_init__(self) -> None:
+        at_least("warmup", self.warmup, 0)
 
     def __call__(self, step: Step) -> float:
         if step.epoch < self.warmup:

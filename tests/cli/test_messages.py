@@ -212,11 +212,11 @@ TRAIN = {
     "train digits --latent-dim 0": ("latent_dim must be at least 1, got 0.", ""),
     "train digits --latent-dim -1": ("latent_dim must be at least 1, got -1.", ""),
     "train digits --epochs 0": (
-        "the recipe 'vae' cannot be made: epochs must be a whole number from 1, got 0.",
+        "epochs must be at least 1, got 0.",
         "",
     ),
     "train digits --epochs -3": (
-        "the recipe 'vae' cannot be made: epochs must be a whole number from 1, got -3.",
+        "epochs must be at least 1, got -3.",
         "",
     ),
     "train digits --learning-rate fast": (

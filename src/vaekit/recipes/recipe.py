@@ -87,8 +87,9 @@ def make(name: str, data: Dataset, options: Mapping[str, Any]) -> Plan:
         if key not in known:
             raise unknown(f"option of the recipe '{name}'", key, known)
         check_fits(f"the option {key} of the recipe '{name}'", value, known[key].annotation)
-    if (latent_dim := options.get("latent_dim")) is not None and latent_dim < 1:
-        raise UserError(f"latent_dim must be at least 1, got {latent_dim}.")
+    for key in ("latent_dim", "epochs"):
+        if (value := options.get(key)) is not None and value < 1:
+            raise UserError(f"{key} must be at least 1, got {value}.")
     try:
         return _RECIPES[name].function(data, **{"epochs": Defaults(data).epochs, **options})
     except ValueError as error:

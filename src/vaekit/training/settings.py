@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 from vaekit.config import part
 from vaekit.kernels import PRECISIONS
 from vaekit.objectives import Objective
-from vaekit.schedules import Schedule
+from vaekit.schedules import Schedule, at_least
 from vaekit.training.optimizers import OPTIMIZERS
 
 
@@ -41,8 +40,7 @@ class Phase:
         if not callable(self.objective):
             raise ValueError(f"objective must be one, such as vk.objectives.ELBO(), got {self.objective!r}")
         _whole("epochs", self.epochs, 1)
-        if not callable(self.learning_rate):
-            _number("learning_rate", self.learning_rate)
+        at_least("learning_rate", self.learning_rate, 0)
         needed = getattr(self.objective, "trains", ())
         if needed and self.train != needed:
             name, parts = type(self.objective).__name__, ", ".join(needed)
@@ -96,9 +94,9 @@ class Settings:
         _whole("seed", self.seed, 0)
         _whole("patience", self.patience, 0)
         _whole("accumulate", self.accumulate, 0)
-        _number("weight_decay", self.weight_decay)
-        _number("clip_norm", self.clip_norm)
-        _number("ema_decay", self.ema_decay, below=1)
+        at_least("weight_decay", self.weight_decay, 0)
+        at_least("clip_norm", self.clip_norm, 0)
+        at_least("ema_decay", self.ema_decay, 0, below=1)
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got '{self.optimizer}'")
         if self.precision not in PRECISIONS:
@@ -108,9 +106,3 @@ class Settings:
 def _whole(name: str, value: Any, least: int) -> None:
     if type(value) is not int or not least <= value < 2**63:
         raise ValueError(f"{name} must be a whole number from {least}, got {value!r}")
-
-
-def _number(name: str, value: Any, below: float = math.inf) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < below:
-        end = "" if below == math.inf else f" and less than {below}"
-        raise ValueError(f"{name} must be a number from 0{end}, got {value!r}")
