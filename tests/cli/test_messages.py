@@ -209,6 +209,42 @@ TRAIN = {
         "the recipe 'm2' cannot be made: num_labelled must be between 1 and 1257, got 0.",
         "",
     ),
+    "train digits --recipe m2:alpha=-1": (
+        "the recipe 'm2' cannot be made: alpha must be a number from 0, got -1.",
+        "",
+    ),
+    "train digits --recipe aae:weight=-1": (
+        "the recipe 'aae' cannot be made: weight must be a number from 0, got -1.",
+        "",
+    ),
+    "train digits --recipe vq-vae:commitment=-1": (
+        "the recipe 'vq-vae' cannot be made: commitment must be a number from 0, got -1.",
+        "",
+    ),
+    "train digits --recipe vq-vae:codebook=moving-average:decay=1": (
+        "the codebook 'moving-average' cannot be made: decay must be a number from 0 and less than 1, got 1.",
+        "",
+    ),
+    "train digits --prior mixture:spread=-1": (
+        "the prior 'mixture' cannot be made: spread must be a number from 0, got -1.",
+        "",
+    ),
+    "train digits --prior two-stage:inner_dim=0": (
+        "the prior 'two-stage' cannot be made: inner_dim must be at least 1, got 0.",
+        "",
+    ),
+    "train vectors.npy --prior vamp:low=2,high=1": (
+        "the prior 'vamp' cannot be made: low must be below high, got 2 and 1.",
+        "",
+    ),
+    "train vectors.npy --likelihood optimal-gaussian:momentum=5": (
+        "the likelihood 'optimal-gaussian' cannot be made: momentum must be a number from 0 and less than 1, got 5.",
+        "",
+    ),
+    "train vectors.npy --likelihood optimal-gaussian:momentum=-1": (
+        "the likelihood 'optimal-gaussian' cannot be made: momentum must be a number from 0 and less than 1, got -1.",
+        "",
+    ),
     "train digits --latent-dim 0": ("latent_dim must be at least 1, got 0.", ""),
     "train digits --latent-dim -1": ("latent_dim must be at least 1, got -1.", ""),
     "train digits --epochs 0": (

@@ -9,6 +9,7 @@ from torch.distributions import Distribution, Independent, Normal
 from vaekit.config import part
 from vaekit.distributions.optimal_normal import OptimalNormal
 from vaekit.likelihoods.location_scale import LocationScale
+from vaekit.schedules import at_least
 
 
 @part("likelihood/gaussian", paper="Kingma & Welling 2013, appendix C.2")
@@ -45,7 +46,10 @@ class OptimalGaussian(nn.Module):
     Args:
         network: from latents to features.
         shape: shape of one example.
-        momentum: weight of the newest batch in the running mean.
+        momentum: weight of the newest batch in the running mean, from 0 (the plain mean of all batches) and below 1.
+
+    Raises:
+        ValueError: if ``momentum`` is out of range.
 
     >>> import torch, vaekit as vk
     >>> p = vk.likelihoods.OptimalGaussian(vk.networks.MLP(20), (7,))(torch.zeros(5, 20))
@@ -59,6 +63,7 @@ class OptimalGaussian(nn.Module):
 
     def __init__(self, network: nn.Module, shape: tuple[int, ...], momentum: float = 0.01) -> None:
         super().__init__()
+        at_least("momentum", momentum, 0, below=1)
         self.network = network
         self.head = network.head((1, *shape))  # type: ignore[operator]
         self.event_dims = len(shape)

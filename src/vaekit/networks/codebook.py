@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from vaekit.config import part
+from vaekit.schedules import at_least
 
 
 @part("codebook/moving-average", paper="van den Oord et al. 2017, appendix A.1; restarts: Dhariwal et al. 2020")
@@ -21,6 +22,9 @@ class MovingAverageCodebook(nn.Module):
         code_dim: length of each.
         decay: γ.
         restart_below: a code whose running count per batch falls below this starts again.
+
+    Raises:
+        ValueError: if an option is out of range.
     """
 
     embedding: Tensor
@@ -29,8 +33,9 @@ class MovingAverageCodebook(nn.Module):
 
     def __init__(self, num_codes: int, code_dim: int, decay: float = 0.99, restart_below: float = 0.1) -> None:
         super().__init__()
-        if num_codes < 1 or code_dim < 1:
-            raise ValueError(f"a code book needs at least one code of length 1, got {num_codes} of length {code_dim}")
+        _check_sizes(num_codes, code_dim)
+        at_least("decay", decay, 0, below=1)
+        at_least("restart_below", restart_below, 0)
         self.num_codes, self.code_dim = num_codes, code_dim
         self.decay, self.restart_below = decay, restart_below
         self.register_buffer("embedding", torch.randn(num_codes, code_dim))
@@ -63,15 +68,26 @@ class GradientCodebook(nn.Module):
     Args:
         num_codes: number of codes.
         code_dim: length of each.
+
+    Raises:
+        ValueError: if an option is out of range.
     """
 
     def __init__(self, num_codes: int, code_dim: int) -> None:
         super().__init__()
-        if num_codes < 1 or code_dim < 1:
-            raise ValueError(f"a code book needs at least one code of length 1, got {num_codes} of length {code_dim}")
+        _check_sizes(num_codes, code_dim)
         self.num_codes, self.code_dim = num_codes, code_dim
         self.embedding = nn.Parameter(torch.randn(num_codes, code_dim))
 
     def follow(self, vectors: Tensor, indices: Tensor) -> Tensor:
         """The code book loss of ``vectors`` ``(batch, places, code_dim)``, shape ``(batch,)``."""
         return (vectors.detach() - self.embedding[indices]).square().sum((-2, -1))
+
+
+def _check_sizes(num_codes: int, code_dim: int) -> None:
+    """
+    Raises:
+        ValueError: if there are none.
+    """
+    if num_codes < 1 or code_dim < 1:
+        raise ValueError(f"a code book needs at least one code of length 1, got {num_codes} of length {code_dim}")

@@ -13,7 +13,7 @@ from vaekit.data.batch import Batch
 from vaekit.models.draw import beside
 from vaekit.networks.mlp import MLP
 from vaekit.objectives.objective import Matching, Player, Value, from_prior
-from vaekit.schedules import Step
+from vaekit.schedules import Step, at_least
 
 
 @part("objective/adversarial", paper="Makhzani et al. 2015")
@@ -28,10 +28,14 @@ class Adversarial(nn.Module, Matching):
         latent_dim: length of all latents together.
         weight: w, in nats.
         hidden: widths of the critic.
+
+    Raises:
+        ValueError: if an option is out of range.
     """
 
     def __init__(self, latent_dim: int, weight: float = 10.0, hidden: tuple[int, ...] = (128, 128)) -> None:
         super().__init__()
+        at_least("weight", weight, 0)
         self.critic = MLP(latent_dim, hidden, activation="leaky-relu")
         self.head = self.critic.head((1,))
         self.weight = weight

@@ -12,7 +12,7 @@ from torch import nn
 from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.objectives.objective import Objective, Player, Value
-from vaekit.schedules import Step
+from vaekit.schedules import Step, at_least
 
 
 @part("objective/classified", paper="Kingma, Rezende, Mohamed & Welling 2014, equation 9")
@@ -23,10 +23,16 @@ class Classified(Objective):
     Args:
         objective: of the generative model.
         alpha: weight of the classifier's log-likelihood, in nats per labelled row.
+
+    Raises:
+        ValueError: if ``alpha`` is out of range.
     """
 
     objective: Objective
     alpha: float = 1.0
+
+    def __post_init__(self) -> None:
+        at_least("alpha", self.alpha, 0)
 
     @property
     def differentiable(self) -> bool:  # type: ignore[override]

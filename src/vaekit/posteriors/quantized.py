@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from vaekit.config import part
 from vaekit.distributions.codes import Rounded, nearest_on_grid, on_grid
+from vaekit.schedules import at_least
 
 
 @part("posterior/quantized", paper="van den Oord et al. 2017, section 3")
@@ -22,6 +23,9 @@ class Quantized(nn.Module):
         grid: ``(height, width)`` of the features.
         commitment: β.
 
+    Raises:
+        ValueError: if ``commitment`` is out of range.
+
     >>> import torch, vaekit as vk
     >>> net = vk.networks.ConvolutionalEncoder((1, 28, 28))
     >>> codebook = vk.networks.MovingAverageCodebook(num_codes=64, code_dim=16)
@@ -36,6 +40,7 @@ class Quantized(nn.Module):
         self, network: nn.Module, codebook: nn.Module, grid: tuple[int, int], commitment: float = 0.25
     ) -> None:
         super().__init__()
+        at_least("commitment", commitment, 0)
         self.network = network
         self.codebook = codebook
         self.head = network.head((codebook.code_dim, *grid))  # type: ignore[operator,arg-type]

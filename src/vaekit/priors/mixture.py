@@ -10,6 +10,7 @@ from vaekit.config import part
 from vaekit.distributions.mixture import Mixture
 from vaekit.errors import UserError
 from vaekit.networks.positive import positive, raw_of
+from vaekit.schedules import at_least
 
 
 @part("prior/mixture", paper="Tomczak & Welling 2018, section 4 (baseline)")
@@ -23,6 +24,9 @@ class MixtureOfGaussians(nn.Module):
         num_components: number of components.
         spread: standard deviation of the means at the start.
 
+    Raises:
+        ValueError: if an option is out of range.
+
     >>> import vaekit as vk
     >>> p = vk.priors.MixtureOfGaussians(20, num_components=10)()
     >>> p.log_prob(p.sample((5,))).shape
@@ -33,6 +37,7 @@ class MixtureOfGaussians(nn.Module):
         super().__init__()
         if num_components < 1:
             raise ValueError(f"num_components must be at least 1, got {num_components}")
+        at_least("spread", spread, 0)
         self.elements_per_draw = num_components
         self.logits = nn.Parameter(torch.zeros(num_components))
         self.loc = nn.Parameter(spread * torch.randn(num_components, latent_dim))

@@ -51,7 +51,9 @@ class TwoStage(nn.Module):
         super().__init__()
         if samples < 1:
             raise ValueError(f"samples must be at least 1, got {samples}")
-        inner_dim = inner_dim or latent_dim
+        inner_dim = latent_dim if inner_dim is None else inner_dim
+        if inner_dim < 1:
+            raise ValueError(f"inner_dim must be at least 1, got {inner_dim}")
         self.encoder, self.decoder = MLP(latent_dim, hidden), MLP(inner_dim, hidden)
         self.encoder_head, self.decoder_head = self.encoder.head((2, inner_dim)), self.decoder.head((latent_dim,))
         self.raw_scale = nn.Parameter(torch.zeros(latent_dim))

@@ -72,6 +72,8 @@ class Vamp(nn.Module):
             raise ValueError("it is a mixture of posteriors, and a posterior without a density (a point) makes none")
         if sd is not None and sd < 0:
             raise ValueError(f"sd must not be negative, got {sd}")
+        if low is not None and high is not None and not low < high:
+            raise ValueError(f"low must be below high, got {low} and {high}")
         middle, quarter = (0.0, 1.0) if low is None or high is None else ((low + high) / 2, (high - low) / 4)
         self.posterior = posterior
         self.start = start
