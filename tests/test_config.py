@@ -198,6 +198,23 @@ def test_the_small_form_says_where_it_is_wrong(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    "text, match",
+    [
+        ("elbo:beta=linear(0,1,epochs=2", "a parenthesis in .* is not closed"),
+        ("elbo:beta=linear(0,1,epochs=2))", "a parenthesis in .* is not opened"),
+        ("elbo:beta=linear(0,1)(2)", "a parenthesis in .* is not opened"),
+        ("mixture:num_components=1,num-components=2", "gives num_components twice"),
+        ("elbo:beta=linear(0,1,epochs=2,epochs=3)", "gives epochs twice"),
+        ("elbo:beta=linear(0,1,2,epochs=3)", "the schedule 'linear' is given epochs twice"),
+        ("elbo:beta=linear(0,1,2,3)", "the schedule 'linear' takes start, end, epochs: 4 values are too many"),
+    ],
+)
+def test_the_small_form_leaves_nothing_out(text: str, match: str) -> None:
+    with pytest.raises(vk.UserError, match=match):
+        parse(text)
+
+
 def test_build_takes_options_first_and_then_the_context() -> None:
     prior = build("prior", "mixture", {"latent_dim": 3, "num_components": 9}, None, {"num_components": 2})
     assert prior.loc.shape == (2, 3)

@@ -191,18 +191,37 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
         key, equals, value = item.partition("=")
         if not equals or not key.strip():
             raise UserError(f"'{text}' is not of the form name:option=value,option=value (at '{item}').")
-        options[key.strip().replace("-", "_")] = literal(value.strip())
+        _enter(options, key, value, text)
     return name.strip(), options
 
 
+def _enter(options: dict[str, Any], key: str, value: str, text: str) -> None:
+    """
+    Raises:
+        UserError: if the option is there already.
+    """
+    name = key.strip().replace("-", "_")
+    if name in options:
+        raise UserError(f"'{text}' gives {name} twice.")
+    options[name] = literal(value.strip())
+
+
 def _split(text: str) -> list[str]:
-    """Split at commas that are outside parentheses."""
+    """Split at commas that are outside parentheses.
+
+    Raises:
+        UserError: if a parenthesis has no partner.
+    """
     items, depth, start = [], 0, 0
     for index, character in enumerate(text + ","):
         depth += (character == "(") - (character == ")")
+        if depth < 0:
+            break
         if character == "," and depth == 0:
             items.append(text[start:index])
             start = index + 1
+    if depth:
+        raise UserError(f"a parenthesis in '{text}' is not {'closed' if depth > 0 else 'opened'}.")
     return [item for item in items if item.strip()]
 
 
@@ -217,11 +236,12 @@ def literal(text: str) -> Any:
         except ValueError:
             pass
     if call := _CALL.match(text):
-        positional, named = [], {}
+        positional: list[Any] = []
+        named: dict[str, Any] = {}
         for item in _split(call[2]):
             key, equals, value = item.partition("=")
             if equals:
-                named[key.strip()] = literal(value.strip())
+                _enter(named, key, value, text)
             else:
                 positional.append(literal(item.strip()))
         if call[1] not in parts("schedule") and any(call[1] in parts(slot) for slot in slots()):
@@ -268,7 +288,7 @@ def build(
     Raises:
         UserError: for an unknown name or option, naming the nearest known ones.
     """
-    options = dict(options or {})
+    positional, options = positional or [], dict(options or {})
     known = parts(slot)
     if name not in known:
         raise unknown(slot, name, [key for key, cls in known.items() if not needs_python(cls)])
@@ -282,7 +302,12 @@ def build(
                 f"the option {key} of the {slot} '{name}' is another part: a recipe or Python gives it, not the "
                 "command line."
             )
-    arguments = dict(zip(names, positional or [], strict=False)) | options
+    if len(positional) > len(names):
+        raise UserError(f"the {slot} '{name}' takes {', '.join(names)}: {len(positional)} values are too many.")
+    arguments = dict(zip(names, positional, strict=False))
+    if twice := sorted(arguments.keys() & options.keys()):
+        raise UserError(f"the {slot} '{name}' is given {', '.join(twice)} twice.")
+    arguments |= options
     arguments |= {key: context[key] for key in names if key in context and key not in arguments}
     for key, value in arguments.items():
         if isinstance(value, int) and _spelled_out(parameters[key].annotation)[0].startswith("tuple[int, ..."):

@@ -209,6 +209,7 @@ TRAIN = {
         "the recipe 'm2' cannot be made: num_labelled must be between 1 and 1257, got 0.",
         "",
     ),
+    "train digits --recipe vae:prior=mixture --prior vamp": ("prior is given twice: in --recipe and by --prior.", ""),
     "train digits --recipe m2:alpha=-1": (
         "the recipe 'm2' cannot be made: alpha must be a number from 0, got -1.",
         "",

@@ -181,7 +181,11 @@ def _train(options: Options, request: dict[str, Any]) -> Run:
     # The name is the same from every folder; a path as it was given is not.
     request["data"] = data_set.name
     name, recipe_options = parse(request.get("recipe", "vae"))
-    recipe_options |= {key: request[key] for key in RECIPE_OPTIONS if key in request}
+    asked = {key: request[key] for key in RECIPE_OPTIONS if key in request}
+    given = {key for key in asked if getattr(options, key) is not None}
+    if options.recipe is not None and (twice := sorted(given & recipe_options.keys())):
+        raise UserError(f"{twice[0]} is given twice: in --recipe and by --{twice[0].replace('_', '-')}.")
+    recipe_options |= asked
     if isinstance(recipe_options.get("learning_rate"), str):
         recipe_options["learning_rate"] = literal(recipe_options["learning_rate"])
     torch.manual_seed(settings.get("seed", 0))
