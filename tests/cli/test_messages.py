@@ -466,6 +466,14 @@ class TestDamagedRuns:
             assert hint == "install the newer version."
 
 
+@pytest.mark.parametrize("words", [["--objective", ""], ["--objective="]])
+def test_an_option_with_nothing(words: list[str], vaekit: Command, here: Path) -> None:
+    message, hint = vaekit.refused("train", "digits", *words)
+    assert (message, hint) == ("--objective needs a value.", "vaekit train --help shows what there is.")
+    message, _ = vaekit.refused("sample", "run", "-o", "")
+    assert message == "-o needs a value."
+
+
 def test_a_fault_of_ours_is_not_blamed_on_the_user(vaekit: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     from vaekit.cli import list as verb
 

@@ -107,8 +107,9 @@ def _run(verb: str, arguments: list[str]) -> int:
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     import tyro
 
-    from vaekit.cli.usage import usage_error
+    from vaekit.cli.usage import check_not_empty, usage_error
 
+    check_not_empty(arguments, verb)
     module = importlib.import_module(f"vaekit.cli.{verb.replace('-', '_')}")
     said = io.StringIO()
     try:

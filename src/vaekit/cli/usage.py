@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import difflib
 import re
+from itertools import pairwise
 
 from vaekit.errors import UserError
 
 NUMBERS = {"INT": "a whole number", "FLOAT": "a number"}
+
+
+def check_not_empty(arguments: list[str], verb: str) -> None:
+    """
+    Raises:
+        UserError: if an option is given an empty value: a variable of the shell that is not set, say.
+    """
+    for word, following in pairwise([*arguments, "end"]):
+        if word.startswith("-") and (following == "" or re.fullmatch("--[a-z-]+=", word)):
+            raise UserError(f"{word.rstrip('=')} needs a value.", f"vaekit {verb} --help shows what there is.")
 
 
 def usage_error(said: str, verb: str) -> UserError:
