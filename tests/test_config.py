@@ -218,8 +218,13 @@ def test_the_small_form_leaves_nothing_out(text: str, match: str) -> None:
 def test_build_takes_options_first_and_then_the_context() -> None:
     prior = build("prior", "mixture", {"latent_dim": 3, "num_components": 9}, None, {"num_components": 2})
     assert prior.loc.shape == (2, 3)
+
+
+def test_one_number_is_a_tuple_of_one() -> None:
     network = build("network", "mlp", {"in_shape": 3}, None, {"hidden": 7})
     assert network.features == 7
+    plan = vk.recipes.make("vq-vae", vk.data.load("digits"), {"channels": 8, "num_codes": 4, "code_dim": 2})
+    assert plan.model.posterior.network._part_arguments["channels"] == (8,)
 
 
 @pytest.mark.parametrize(

@@ -304,14 +304,11 @@ def build(
             )
     if len(positional) > len(names):
         raise UserError(f"the {slot} '{name}' takes {', '.join(names)}: {len(positional)} values are too many.")
-    arguments = dict(zip(names, positional, strict=False))
-    if twice := sorted(arguments.keys() & options.keys()):
+    given = dict(zip(names, positional, strict=False))
+    if twice := sorted(given.keys() & options.keys()):
         raise UserError(f"the {slot} '{name}' is given {', '.join(twice)} twice.")
-    arguments |= options
-    arguments |= {key: context[key] for key in names if key in context and key not in arguments}
-    for key, value in arguments.items():
-        if isinstance(value, int) and _spelled_out(parameters[key].annotation)[0].startswith("tuple[int, ..."):
-            arguments[key] = (value,)
+    given |= options
+    arguments = {key: context[key] for key in names if key in context} | given
     missing = [key for key in names if key not in arguments and parameters[key].default is inspect.Parameter.empty]
     if missing and needs_python(known[name]):
         raise UserError(
@@ -319,11 +316,14 @@ def build(
             f"{', '.join(missing)}."
         )
     if missing:
-        raise UserError(f"the {slot} '{name}' needs {', '.join(missing)}: write {slot} as {name}:{missing[0]}=….")
-    for key in arguments.keys() & options.keys():
-        check_fits(f"the option {key} of the {slot} '{name}'", arguments[key], parameters[key].annotation)
+        form = f"{name}(…,{missing[0]}=…)" if slot == "schedule" else f"{name}:{missing[0]}=…"
+        raise UserError(f"the {slot} '{name}' needs {', '.join(missing)}: write {slot} as {form}.")
+    fitted = {
+        key: fitting(f"the option {key} of the {slot} '{name}'", value, parameters[key].annotation)
+        for key, value in given.items()
+    }
     try:
-        return known[name](**arguments)
+        return known[name](**arguments | fitted)
     except (TypeError, ValueError) as error:
         raise UserError(f"the {slot} '{name}' cannot be made: {error}.") from error
 
@@ -367,16 +367,20 @@ def _spelled_out(annotation: Any) -> list[str]:
     return [word.rpartition(".")[2] if "[" not in word else word for word in text.split(" | ")]
 
 
-def check_fits(what: str, value: Any, annotation: Any) -> None:
-    """
+def fitting(what: str, value: Any, annotation: Any) -> Any:
+    """A value written by a user as the kind that its annotation names: one number is a tuple of one where there may be
+    several.
+
     Raises:
-        UserError: if a value written by a user is not of the kind that its annotation names.
+        UserError: if it is of another kind.
     """
     wanted = _spelled_out(annotation)
     simple = [word for word in wanted if word in _SIMPLE]
     sizes = any(word.startswith("tuple[int") for word in wanted)
     if not simple and not sizes:
-        return
+        return value
+    if type(value) is int and any(word.startswith("tuple[int, ...") for word in wanted):
+        return (value,)
     fits = any(isinstance(value, _SIMPLE[word]) and not (isinstance(value, bool) and word != "bool") for word in simple)
     fits = fits or (value is None and "None" in wanted) or ("Schedule" in wanted and callable(value))
     if sizes:
@@ -386,3 +390,4 @@ def check_fits(what: str, value: Any, annotation: Any) -> None:
         said = [names[word] for word in simple] or ["numbers with / between them"]
         said += ["a schedule such as linear(0,1,epochs=10)"] if "Schedule" in wanted else []
         raise UserError(f"{what} must be {' or '.join(said)}, got '{value}'.")
+    return value

@@ -120,7 +120,15 @@ TRAIN = {
         "did you mean linear?",
     ),
     "train digits --objective elbo:beta=linear(0,1)": (
-        "the schedule 'linear' needs epochs: write schedule as linear:epochs=….",
+        "the schedule 'linear' needs epochs: write schedule as linear(…,epochs=…).",
+        "",
+    ),
+    "train digits --objective elbo:beta=linear(x,1,epochs=2)": (
+        "the option start of the schedule 'linear' must be a number, got 'x'.",
+        "",
+    ),
+    "train digits --recipe vq-vae:channels=x": (
+        "the option channels of the recipe 'vq-vae' must be numbers with / between them, got 'x'.",
         "",
     ),
     "train digits --recipe hvae --prior kernel-density --out new": (

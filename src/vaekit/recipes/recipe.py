@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from vaekit.config import check_fits
+from vaekit.config import fitting
 from vaekit.data.dataset import Dataset
 from vaekit.errors import UserError, unknown
 from vaekit.recipes.defaults import Defaults
@@ -83,14 +83,15 @@ def make(name: str, data: Dataset, options: Mapping[str, Any]) -> Plan:
     if name not in _RECIPES:
         raise unknown("recipe", name, _RECIPES)
     known = _RECIPES[name].options
+    fitted: dict[str, Any] = {}
     for key, value in options.items():
         if key not in known:
             raise unknown(f"option of the recipe '{name}'", key, known)
-        check_fits(f"the option {key} of the recipe '{name}'", value, known[key].annotation)
+        fitted[key] = fitting(f"the option {key} of the recipe '{name}'", value, known[key].annotation)
     for key in ("latent_dim", "epochs"):
         if (value := options.get(key)) is not None and value < 1:
             raise UserError(f"{key} must be at least 1, got {value}.")
     try:
-        return _RECIPES[name].function(data, **{"epochs": Defaults(data).epochs, **options})
+        return _RECIPES[name].function(data, **{"epochs": Defaults(data).epochs, **fitted})
     except ValueError as error:
         raise UserError(f"the recipe '{name}' cannot be made: {error}.") from error
