@@ -367,6 +367,16 @@ def _spelled_out(annotation: Any) -> list[str]:
     return [word.rpartition(".")[2] if "[" not in word else word for word in text.split(" | ")]
 
 
+def check_whole(name: str, value: object, least: int) -> None:
+    """
+    Raises:
+        ValueError: if it is not a whole number from ``least`` that fits into 64 bits.
+    """
+    if type(value) is not int or not least <= value < 2**63:
+        end = " to 2^63 − 1" if type(value) is int and value >= least else ""
+        raise ValueError(f"{name} must be a whole number from {least}{end}, got {value!r}")
+
+
 def fitting(what: str, value: Any, annotation: Any) -> Any:
     """A value written by a user as the kind that its annotation names: one number is a tuple of one where there may be
     several.

@@ -275,6 +275,10 @@ TRAIN = {
     ),
     "train digits --batch-size 0": ("--batch-size must be a whole number from 1, got 0.", ""),
     "train digits --seed -1": ("--seed must be a whole number from 0, got -1.", ""),
+    "train digits --seed 100000000000000000000000": (
+        "--seed must be a whole number from 0 to 2^63 − 1, got 100000000000000000000000.",
+        "",
+    ),
     "train digits --patience -1": ("--patience must be a whole number from 0, got -1.", ""),
     "train digits --ema-decay 1": ("--ema-decay must be a number from 0 and less than 1, got 1.0.", ""),
     "train digits --weight-decay -1": ("--weight-decay must be a number from 0, got -1.0.", ""),
@@ -348,6 +352,10 @@ ASKED = {
     "evaluate {vae} --samples 0": ("--samples must be a whole number from 1, got 0.", ""),
     "evaluate {vae} --limit 0": ("--limit must be a whole number from 1, got 0.", ""),
     "evaluate {vae} --seed -1": ("--seed must be a whole number from 0, got -1.", ""),
+    "evaluate {vae} --seed 9223372036854775808": (
+        "--seed must be a whole number from 0 to 2^63 − 1, got 9223372036854775808.",
+        "",
+    ),
     "evaluate {vae} --split tset": (
         "--split must be one of all, test, train, validation, got 'tset'.",
         "did you mean test?",

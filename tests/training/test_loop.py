@@ -407,7 +407,7 @@ class TestSurroundings:
         ({"batch_size": 0}, "batch_size must be a whole number from 1, got 0"),
         ({"batch_size": 2.5}, "batch_size must be a whole number from 1, got 2.5"),
         ({"seed": -1}, "seed must be a whole number from 0, got -1"),
-        ({"seed": 2**63}, "seed must be a whole number from 0, got 9223372036854775808"),
+        ({"seed": 2**63}, "seed must be a whole number from 0 to 2^63 − 1, got 9223372036854775808"),
         ({"patience": -1}, "patience must be a whole number from 0, got -1"),
         ({"weight_decay": -0.1}, "weight_decay must be a number from 0, got -0.1"),
         ({"clip_norm": math.nan}, "clip_norm must be a number from 0, got nan"),

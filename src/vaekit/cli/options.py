@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from vaekit.config import check_whole
 from vaekit.errors import UserError, unknown
 
 if TYPE_CHECKING:
@@ -175,6 +176,9 @@ def check_numbers(**numbers: int | None) -> None:
         UserError: if one that is given is not at least 1 (``seed``: 0).
     """
     for name, value in numbers.items():
-        least = 0 if name == "seed" else 1
-        if value is not None and not least <= value < 2**63:
-            raise UserError(f"--{name} must be a whole number from {least}, got {value}.")
+        if value is None:
+            continue
+        try:
+            check_whole(f"--{name}", value, 0 if name == "seed" else 1)
+        except ValueError as error:
+            raise UserError(f"{error}.") from None

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
-from vaekit.config import part
+from vaekit.config import check_whole, part
 from vaekit.kernels import PRECISIONS
 from vaekit.objectives import Objective
 from vaekit.schedules import Schedule, at_least
@@ -39,7 +38,7 @@ class Phase:
     def __post_init__(self) -> None:
         if not callable(self.objective):
             raise ValueError(f"objective must be one, such as vk.objectives.ELBO(), got {self.objective!r}")
-        _whole("epochs", self.epochs, 1)
+        check_whole("epochs", self.epochs, 1)
         at_least("learning_rate", self.learning_rate, 0)
         needed = getattr(self.objective, "trains", ())
         if needed and self.train != needed:
@@ -90,10 +89,10 @@ class Settings:
     compile: bool = False
 
     def __post_init__(self) -> None:
-        _whole("batch_size", self.batch_size, 1)
-        _whole("seed", self.seed, 0)
-        _whole("patience", self.patience, 0)
-        _whole("accumulate", self.accumulate, 0)
+        check_whole("batch_size", self.batch_size, 1)
+        check_whole("seed", self.seed, 0)
+        check_whole("patience", self.patience, 0)
+        check_whole("accumulate", self.accumulate, 0)
         at_least("weight_decay", self.weight_decay, 0)
         at_least("clip_norm", self.clip_norm, 0)
         at_least("ema_decay", self.ema_decay, 0, below=1)
@@ -101,8 +100,3 @@ class Settings:
             raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got '{self.optimizer}'")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got '{self.precision}'")
-
-
-def _whole(name: str, value: Any, least: int) -> None:
-    if type(value) is not int or not least <= value < 2**63:
-        raise ValueError(f"{name} must be a whole number from {least}, got {value!r}")
