@@ -412,11 +412,15 @@ ASKED = {
         "resume with the options that it was started with, or leave them out.",
     ),
     "train --resume {vae} --batch-size 7": (
-        "{vae} was started with settings/batch_size 32, and not 7; it cannot be resumed.",
+        "{vae} was started with --batch-size 32, and not 7; it cannot be resumed.",
+        "resume with the options that it was started with, or leave them out.",
+    ),
+    "train --resume {vae} --learning-rate cosine(0.01)": (
+        "{vae} was started with --learning-rate (start) 0.002, and not 0.01; it cannot be resumed.",
         "resume with the options that it was started with, or leave them out.",
     ),
     "train --resume {vae} --objective iwae": (
-        "{vae} was started with phases/0/objective objective/elbo, and not objective/iwae; it cannot be resumed.",
+        "{vae} was started with --objective elbo, and not iwae; it cannot be resumed.",
         "resume with the options that it was started with, or leave them out.",
     ),
     "train digits:binarization=none --resume {vae}": (

@@ -145,7 +145,7 @@ def test_nothing_to_go_on_with(run: vk.Run, tmp_path: Path) -> None:
     with pytest.raises(vk.UserError, match="fitted itself, and there is no training to go on with"):
         vk.fit_prior(run, out=tmp_path / "new", resume=True)
     vk.fit_prior(run, TRAINED[0], out=tmp_path / "trained", epochs=1, quiet=True)
-    with pytest.raises(vk.UserError, match="was started with model/prior prior/flow, and not prior/mixture"):
+    with pytest.raises(vk.UserError, match="was started with model/prior flow, and not mixture"):
         vk.fit_prior(run, FITTED_BY_THEMSELVES[0], out=tmp_path / "trained", resume=True)
 
 

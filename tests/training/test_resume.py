@@ -276,16 +276,16 @@ def test_resume_starts_where_there_is_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "recipe, settings, said",
     [
-        ({}, {"batch_size": 8}, "was started with settings/batch_size 16, and not 8"),
-        ({}, {"seed": 1}, "was started with settings/seed 0, and not 1"),
+        ({}, {"batch_size": 8}, "was started with --batch-size 16, and not 8"),
+        ({}, {"seed": 1}, "was started with --seed 0, and not 1"),
         ({"latent_dim": 3}, {}, "was started with model/prior/latent_dim 2, and not 3"),
-        ({"prior": "mixture"}, {}, "was started with model/prior prior/standard-normal, and not prior/mixture"),
-        ({"learning_rate": 0.1}, {}, "was started with phases/0/learning_rate 0.001, and not 0.1"),
-        ({"objective": "iwae"}, {}, "was started with phases/0/objective objective/elbo, and not objective/iwae"),
+        ({"prior": "mixture"}, {}, "was started with model/prior standard-normal, and not mixture"),
+        ({"learning_rate": 0.1}, {}, "was started with --learning-rate 0.001, and not 0.1"),
+        ({"objective": "iwae"}, {}, "was started with --objective elbo, and not iwae"),
         (
             {"objective": "elbo:beta=linear(0,1,epochs=3)"},
             {},
-            "was started with phases/0/objective/beta 1.0, and not schedule/linear",
+            "was started with --objective (beta) 1.0, and not linear",
         ),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -151,9 +152,21 @@ def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> No
                 _check_not_finished(folder, int(place.split("/")[1]), old, new)
             else:
                 raise UserError(
-                    f"{folder} was started with {place} {old}, and not {new}; it cannot be resumed.",
+                    f"{folder} was started with {_said(place)} {old}, and not {new}; it cannot be resumed.",
                     hint="resume with the options that it was started with, or leave them out.",
                 )
+
+
+def _said(place: str) -> str:
+    """A place in the configuration as the option that it comes from; that of the model comes from several.
+
+    >>> _said("settings/batch_size"), _said("phases/0/learning_rate/start"), _said("model/prior")
+    ('--batch-size', '--learning-rate (start)', 'model/prior')
+    """
+    found = re.fullmatch(r"(?:settings/|phases/\d+/(?=objective|learning_rate))(\w+)/?(.*)", place)
+    if found is None:
+        return place
+    return f"--{found[1].replace('_', '-')}" + (f" ({found[2]})" if found[2] else "")
 
 
 def _check_not_finished(folder: Path, phase: int, old: str, new: str) -> None:
@@ -175,7 +188,7 @@ def _differences(old: Any, new: Any, place: str) -> Iterator[tuple[str, str, str
     """Where two JSON values differ, and the values there; of a part with another name, the name alone."""
     if isinstance(old, dict) and isinstance(new, dict):
         if old.get("part") != new.get("part"):
-            yield place, f"{old.get('part')}", f"{new.get('part')}"
+            yield place, _name(old), _name(new)
             return
         for key in {**old, **new}:
             yield from _differences(old.get(key), new.get(key), f"{place}/{key}")
@@ -187,4 +200,5 @@ def _differences(old: Any, new: Any, place: str) -> Iterator[tuple[str, str, str
 
 
 def _name(value: Any) -> str:
-    return f"{value['part'] if isinstance(value, dict) and 'part' in value else value}"
+    """A value as it is said: of a part the name, without its slot."""
+    return str(value["part"]).rpartition("/")[2] if isinstance(value, dict) and "part" in value else f"{value}"
