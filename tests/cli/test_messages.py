@@ -210,12 +210,16 @@ TRAIN = {
         "use --network mlp.",
     ),
     "train vectors.npy --recipe m2": (
-        "the recipe 'm2' cannot be made: the data set '{here}/vectors.npy' has no labels.",
-        "",
+        "the training rows of {here}/vectors.npy have no labels.",
+        "they come from a column (FILE.csv:label=COLUMN), from y in a .npz, or from a folder of images for each class.",
+    ),
+    "train digits:condition=label --network tutorial --out new": (
+        "a network without a condition (condition_dim=0) was given one.",
+        "use one that takes a condition (--network mlp, convolutional), or leave the condition out.",
     ),
     "train digits --recipe m2:num_labelled=0": (
-        "the recipe 'm2' cannot be made: num_labelled must be between 1 and 1257, got 0.",
-        "",
+        "num_labelled must be between 1 and 1257, as many as digits has for training, got 0.",
+        "say how many are used: --recipe m2:num_labelled=628.",
     ),
     "train digits --recipe vae:prior=mixture --prior vamp": ("prior is given twice: in --recipe and by --prior.", ""),
     "train digits --recipe m2:alpha=-1": (

@@ -16,6 +16,8 @@ from vaekit.data.mapped import take
 from vaekit.data.missing import fill
 from vaekit.errors import UserError
 
+LABELS = "they come from a column (FILE.csv:label=COLUMN), from y in a .npz, or from a folder of images for each class."
+
 
 class Split(NamedTuple):
     """Rows of a data set as they are stored (in memory or memory-mapped).
@@ -239,7 +241,7 @@ class Dataset:
         if self.num_classes > num_classes:
             raise UserError(f"{self.name} has {self.num_classes} classes and the model knows {num_classes}.")
         if not self.num_classes or any(split.label is None for split in (self.train, self.validation, self.test)):
-            raise UserError(f"{self.name} has no labels that a model could be conditioned on.")
+            raise UserError(f"{self.name} has no labels that a model could be conditioned on.", hint=LABELS)
         rows = np.concatenate([np.eye(num_classes, dtype=np.float32), np.zeros((1, num_classes), np.float32)])
 
         # Row −1 of the table is the one of zeros.
@@ -254,13 +256,18 @@ class Dataset:
             seed: which rows.
 
         Raises:
-            ValueError: if the set has no labels or too few.
+            UserError: if the set has no labels or too few.
         """
         label = self.train.label
-        if label is None:
-            raise ValueError(f"the data set '{self.name}' has no labels")
-        if not 0 < num_labelled <= int((label >= 0).sum()):
-            raise ValueError(f"num_labelled must be between 1 and {int((label >= 0).sum())}, got {num_labelled}")
+        if label is None or not (label >= 0).any():
+            raise UserError(f"the training rows of {self.name} have no labels.", hint=LABELS)
+        known = int((label >= 0).sum())
+        if not 0 < num_labelled <= known:
+            raise UserError(
+                f"num_labelled must be between 1 and {known}, as many as {self.name} has for training, got "
+                f"{num_labelled}.",
+                hint=f"say how many are used: --recipe m2:num_labelled={max(1, known // 2)}.",
+            )
         # RandomState: its stream is frozen for good, so that a seed names the same rows tomorrow.
         shuffled = np.random.RandomState(seed).permutation(len(label))
         shuffled = shuffled[label[shuffled] >= 0]

@@ -56,7 +56,10 @@ def needed(first_condition: nn.Module | None) -> nn.Module:
         UserError: if there is none: a condition must not be dropped in silence.
     """
     if first_condition is None:
-        raise UserError("a network without a condition (condition_dim=0) was given one.")
+        raise UserError(
+            "a network without a condition (condition_dim=0) was given one.",
+            hint="use one that takes a condition (--network mlp, convolutional), or leave the condition out.",
+        )
     return first_condition
 
 
