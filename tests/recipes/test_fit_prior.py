@@ -142,7 +142,7 @@ def test_nothing_to_go_on_with(run: vk.Run, tmp_path: Path) -> None:
     with pytest.raises(vk.UserError, match="was not made by fit-prior"):
         vk.fit_prior(run, out=run.folder, resume=True)
     vk.fit_prior(run, FITTED_BY_THEMSELVES[0], out=tmp_path / "new")
-    with pytest.raises(vk.UserError, match="fitted itself, and there is no training to go on with"):
+    with pytest.raises(vk.UserError, match="records no training of a prior to go on with"):
         vk.fit_prior(run, out=tmp_path / "new", resume=True)
     vk.fit_prior(run, TRAINED[0], out=tmp_path / "trained", epochs=1, quiet=True)
     with pytest.raises(vk.UserError, match="was started with model/prior flow, and not mixture"):
@@ -210,6 +210,8 @@ def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     for verb in (["sample", new, "-o", f"{tmp_path / 'x.npz'}"], ["doctor", new], ["cite", new], ["compare", old, new]):
         assert main([*verb, *(["--samples", "3", "--limit", "20"] if verb[0] == "compare" else [])]) == 0
     capsys.readouterr()
+    assert main(["fit-prior", old, "--resume", "--overwrite", "--out", new]) == 2
+    assert "--resume goes on and --overwrite starts again: give one of them." in capsys.readouterr().err
     assert main(["fit-prior", old, "--learning-rate", "fast"]) == 2
     assert "--learning-rate must be a number or a schedule" in capsys.readouterr().err
 

@@ -39,6 +39,8 @@ class Options:
 
 def run(options: Options) -> int:
     check_numbers(epochs=options.epochs, seed=options.seed)
+    if options.resume and options.overwrite:
+        raise UserError("--resume goes on and --overwrite starts again: give one of them.")
     import_parts(options.parts)
     from vaekit.config import literal
     from vaekit.recipes.fit_prior import fit_prior

@@ -120,7 +120,7 @@ def _asked(given: dict[str, Any], folder: str | Path | None, resume: bool) -> di
         )
     if not before.keys() >= DEFAULTS.keys():
         raise UserError(
-            f"the prior of {folder} fitted itself, and there is no training to go on with.",
+            f"{folder} records no training of a prior to go on with: its prior fitted itself.",
             hint="--overwrite starts again, --out names another folder.",
         )
     before = {name: from_document(before[name]) for name in DEFAULTS}
