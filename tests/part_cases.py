@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import vaekit as vk
 import vaekit.registered
-from vaekit.config import build, parts
+from vaekit.config import SURROUNDINGS, build, parts
 from vaekit.testing import seeded
 
 LATENT_DIM = 2
@@ -83,6 +83,7 @@ def make(slot: str, name: str, condition_dim: int = 0, **options: Any) -> Any:
         }
         if slot == "prior":
             context["posterior"] = make("posterior", "diagonal")
+        context |= {key: options.pop(key) for key in SURROUNDINGS & options.keys()}
         return build(slot, name, context, None, options)
 
 

@@ -233,6 +233,8 @@ def test_one_number_is_a_tuple_of_one() -> None:
         (("prior", "mixtur", {}), "did you mean mixture"),
         (("prior", "mixture", {"latent_dim": 2}, None, {"num_component": 3}), "did you mean num_components"),
         (("prior", "mixture", {}), "needs latent_dim"),
+        (("prior", "mixture", {"latent_dim": 2}, None, {"latent_dim": 3}), "known: num_components, spread"),
+        (("network", "mlp", {"in_shape": 2, "condition_dim": 0}, None, {"condition_dim": 3}), "known: activation"),
         (("prior", "mixture", {"latent_dim": 2}, None, {"num_components": 0}), "must be at least 1"),
         (("network", "mlp", {"in_shape": 2}, None, {"activation": "sin"}), "activation must be one of"),
     ],

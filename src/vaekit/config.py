@@ -276,7 +276,8 @@ def build(
     positional: list[Any] | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Any:
-    """Make the part ``slot/name`` from its options; parameters not given come from the context.
+    """Make the part ``slot/name`` from its options; parameters not given come from the context, and what the
+    surroundings know already (:data:`SURROUNDINGS`) is no option.
 
     Args:
         slot: which kind of part.
@@ -295,13 +296,13 @@ def build(
     parameters = inspect.signature(known[name].__init__).parameters
     names = [key for key in parameters if key != "self"]
     for key in options:
-        if key not in names:
-            raise unknown(f"option of the {slot} '{name}'", key, [key for key in names if key not in context])
-        if _PART.search(str(parameters[key].annotation)):
+        if key in names and _PART.search(str(parameters[key].annotation)):
             raise UserError(
                 f"the option {key} of the {slot} '{name}' is another part: a recipe or Python gives it, not the "
                 "command line."
             )
+        if key not in names or (key in SURROUNDINGS and context.get(key) is not None):
+            raise unknown(f"option of the {slot} '{name}'", key, [key for key in names if key not in context])
     if len(positional) > len(names):
         raise UserError(f"the {slot} '{name}' takes {', '.join(names)}: {len(positional)} values are too many.")
     given = dict(zip(names, positional, strict=False))
