@@ -144,8 +144,9 @@ def data_for(run: Run, text: str | None, split: str | None) -> tuple[Dataset, st
     from vaekit import data
 
     document = run.config["data"]
-    chosen = run.data
-    if text is not None:
+    if text is None:
+        chosen = run.data
+    else:
         # A class that the model has no use for may be a new one.
         chosen = data.load_rows(text, run.kind)
         chosen = chosen.numbered_as(tuple(document.get("classes", ())), others=not classes_of(run))

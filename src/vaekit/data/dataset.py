@@ -81,6 +81,7 @@ class Dataset:
         the numbers themselves.
         source: where the bytes came from, for people.
         by_name: whether ``vaekit.data.load(name)`` gives it again (false for arrays given in Python).
+        labelled: fingerprint of the set with all of its labels, where some are hidden.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Dataset:
     source: str = ""
     by_name: bool = True
     classes: Classes = ()
+    labelled: str = ""
 
     def __post_init__(self) -> None:
         # Either tells the other.
@@ -133,6 +135,7 @@ class Dataset:
             "condition_dim": self.condition_dim,
             "classes": list(self.classes),
             "fingerprint": self.fingerprint,
+            "loaded": self.labelled or self.fingerprint,
         }
 
     def each(self, change: Callable[[Split], Split]) -> Dataset:
@@ -189,7 +192,7 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over shapes, types and a fixed sample of rows; it tells whether a resumed run has the same data."""
+        """SHA-256 over shapes, types and a fixed sample of rows; it tells whether a run still has the same data."""
         digest = hashlib.sha256(repr(self.kind).encode())
         digest.update("\0".join(self.columns).encode())
         for split in (self.train, self.validation, self.test):
@@ -281,7 +284,8 @@ class Dataset:
         partly[kept] = label[kept]
         repeats = max(0, round(share / (1 - share) * len(label) / num_labelled) - 1)
         order = np.concatenate([np.arange(len(label)), np.tile(np.sort(kept), repeats)])
-        return replace(self, train=self.train._replace(label=partly, order=order))
+        train = self.train._replace(label=partly, order=order)
+        return replace(self, train=train, labelled=self.labelled or self.fingerprint)
 
 
 def column_order(columns: tuple[str, ...], wanted: tuple[str, ...], name: str) -> list[int] | None:

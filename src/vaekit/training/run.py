@@ -32,7 +32,13 @@ FORM: dict[str, type] = {
     "phases": list,
     "settings": dict,
 }
-OPTIONAL: dict[str, type] = {"request": dict, "fitted_prior": dict, "data/condition_dim": int, "data/classes": list}
+OPTIONAL: dict[str, type] = {
+    "request": dict,
+    "fitted_prior": dict,
+    "data/condition_dim": int,
+    "data/classes": list,
+    "data/loaded": str,
+}
 RECORD = {"epoch", "phase", "kept", "skipped", "seconds", "validation_log_px"}  # what every line of metrics.jsonl has
 
 
@@ -84,17 +90,23 @@ class Run:
 
     @cached_property
     def data(self) -> Dataset:
-        """The data set that the run was trained on.
+        """The data set that the run was trained on, as its model sees it.
 
         Raises:
-            UserError: if it was given as arrays and has no name, or cannot be had any more.
+            UserError: if it was given as arrays and has no name, cannot be had any more, or has changed.
         """
         if self._data is not None:
             return self._data
-        name = self.config["data"]["name"]
-        if not self.config["data"]["by_name"]:
+        document = self.config["data"]
+        if not document["by_name"]:
             raise UserError(f"{self.folder} was trained on arrays given in Python; give the data to evaluate on.")
-        return data_sets.load(name)
+        data = data_sets.load(document["name"]).read_as(self.kind)
+        if data.fingerprint != document.get("loaded", document.get("fingerprint")):
+            raise UserError(
+                f"{data.name} is not the data that {self.folder} was trained on, or it has changed.",
+                hint="bring the old data back, or name it as DATA: it is then other data, read as the model reads it.",
+            )
+        return data
 
     @property
     def metrics(self) -> list[dict[str, Any]]:

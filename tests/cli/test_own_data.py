@@ -1,0 +1,69 @@
+"""The data that a run was trained on, later: as it was, changed or gone; and other data beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_cases import Command
+
+SMALL = ["--epochs", "1", "--network", "mlp:hidden=4", "--latent-dim", "2", "--quiet"]
+
+
+@pytest.fixture
+def trained(vaekit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> np.ndarray:
+    """The rows of ``d.npy``, on which the run ``r`` was trained."""
+    monkeypatch.chdir(tmp_path)
+    rows = np.random.RandomState(0).randn(60, 3) * 5 + 2
+    np.save("d.npy", rows)
+    assert vaekit("train", "d.npy", *SMALL, "--out", "r").code == 0
+    return rows
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "evaluate r --samples 2",
+        "compare r r --samples 2",
+        "score r -o s.csv --samples 2",
+        "encode r -o z.npy",
+        "reconstruct r -o x.npy",
+        "impute r -o i.npy",
+        "traverse r -o t.npy",
+        "doctor r",
+        "report r --samples 2",
+        "fit-prior r --prior mixture:num_components=2 --out f",
+    ],
+)
+@pytest.mark.parametrize("change", ["scaled", "longer"])
+def test_data_that_has_changed(typed: str, change: str, vaekit: Command, trained: np.ndarray) -> None:
+    np.save("d.npy", trained * 1000 if change == "scaled" else np.concatenate([trained, trained[:1]]))
+    message, hint = vaekit.refused(*typed.split())
+    assert message == f"{Path('d.npy').resolve()} is not the data that r was trained on, or it has changed."
+    assert "name it as DATA" in hint
+
+
+def test_changed_data_that_is_named_is_read_as_the_model_reads_it(vaekit: Command, trained: np.ndarray) -> None:
+    np.save("d.npy", trained * 1000)
+    figures = json.loads(vaekit("evaluate", "r", "d.npy", "--samples", 2, "--json").out)
+    assert figures["examples"] == 60
+    assert figures["elbo"] < -1e5
+
+
+@pytest.mark.parametrize("recipe", ["vae", "m2:num_labelled=6"])
+def test_labels_that_are_hidden_or_conditioned_on_are_no_change(
+    recipe: str, vaekit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    x = np.random.RandomState(0).randn(60, 2)
+    Path("t.csv").write_text("a,b,y\n" + "".join(f"{a},{b},{'uv'[n % 2]}\n" for n, (a, b) in enumerate(x)))
+    data = "t.csv:label=y" + ",condition=label" * (recipe == "vae")
+    assert vaekit("train", data, "--recipe", recipe, *SMALL, "--out", "r").code == 0
+    assert vaekit("evaluate", "r", "--samples", 2).code == 0
+    assert vaekit("train", "--resume", "r", "--epochs", 2, "--quiet").code == 0
+    if recipe != "vae":
+        Path("t.csv").write_text(Path("t.csv").read_text().replace(",u\n", ",w\n").replace(",v\n", ",u\n"))
+        message, _ = vaekit.refused("evaluate", "r", "--samples", 2)
+        assert "has changed" in message
