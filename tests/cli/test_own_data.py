@@ -67,3 +67,59 @@ def test_labels_that_are_hidden_or_conditioned_on_are_no_change(
         Path("t.csv").write_text(Path("t.csv").read_text().replace(",u\n", ",w\n").replace(",v\n", ",u\n"))
         message, _ = vaekit.refused("evaluate", "r", "--samples", 2)
         assert "has changed" in message
+
+
+def test_a_file_has_no_splits(vaekit: Command, trained: np.ndarray) -> None:
+    np.savetxt("other.csv", trained, delimiter=",")
+    for split in ("train", "validation", "test"):
+        message, hint = vaekit.refused("evaluate", "r", "other.csv", "--split", split)
+        assert message == f"other.csv has no {split} split of its own."
+        assert hint == f"leave --split out; without DATA it is the {split} split of the run's own data."
+    said = vaekit("evaluate", "r", "other.csv", "--samples", 2)
+    assert said.out.startswith("other.csv, all rows, 60 examples")
+
+
+def test_a_file_with_parts_of_its_own_has_splits(vaekit: Command, trained: np.ndarray) -> None:
+    np.savez("parts.npz", x_train=trained[:30], x_test=trained[50:])
+    for split, rows in {None: 10, "test": 10, "train": 30, "all": 40}.items():
+        figures = vaekit("evaluate", "r", "parts.npz", "--samples", 2, "--json", *(["--split", split] if split else []))
+        assert json.loads(figures.out)["examples"] == rows
+    message, _ = vaekit.refused("evaluate", "r", "parts.npz", "--split", "validation")
+    assert message.startswith("parts.npz has no validation split")
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "evaluate r other.npy --samples 2",
+        "encode r other.npy -o z.npy",
+        "reconstruct r other.npy -o x.npy",
+        "impute r other.npy -o i.npy",
+        "traverse r other.npy -o t.npy",
+        "report r other.npy --samples 2",
+    ],
+)
+def test_other_data_once_the_own_file_is_gone(typed: str, vaekit: Command, trained: np.ndarray) -> None:
+    np.save("other.npy", trained[:20])
+    Path("d.npy").unlink()
+    assert vaekit(*typed.split()).code == 0
+    message, _ = vaekit.refused("evaluate", "r")
+    assert message.endswith("d.npy does not exist.")
+
+
+@pytest.mark.parametrize("own", ["changed", "gone"])
+def test_scores_without_the_rows_for_a_threshold(own: str, vaekit: Command, trained: np.ndarray) -> None:
+    np.save("other.npy", trained[:20])
+    vaekit("score", "r", "other.npy", "-o", "before.npy")
+    if own == "changed":
+        np.save("d.npy", trained[1:])
+    else:
+        Path("d.npy").unlink()
+    said = vaekit("score", "r", "other.npy", "-o", "s.csv", "--json")
+    assert "no threshold" in said.err
+    summary = json.loads(said.out)
+    assert summary["threshold"] is None
+    assert summary["anomalies"] is None
+    assert Path("s.csv").read_text().startswith("score\n")
+    np.testing.assert_allclose(np.loadtxt("s.csv", skiprows=1), np.load("before.npy"))
+    assert "20 rows scored" in vaekit("score", "r", "other.npy", "-o", "s.csv").out

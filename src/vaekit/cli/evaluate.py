@@ -99,8 +99,9 @@ def made(texts: Sequence[str]) -> list[Estimator]:
 
 def text(figures: dict[str, Any], estimators: Sequence[Estimator] = ()) -> str:
     """The figures as lines for a person."""
+    which = "all rows" if figures["split"] == "all" else f"{figures['split']} split"
     head = (
-        f"{figures['data']}, {figures['split']} split, {figures['examples']:,} examples, "
+        f"{figures['data']}, {which}, {figures['examples']:,} examples, "
         f"binarisation {figures['binarization']}; nats per example"
     )
     lines = [head + (f", products in {figures['precision']}" if figures["precision"] != "float32" else "")]

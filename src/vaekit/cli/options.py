@@ -49,7 +49,7 @@ SplitName = Annotated[
     Literal["train", "validation", "test", "all"] | None,
     tyro.conf.arg(
         metavar="SPLIT",
-        help="train, validation, test or all (default: test; all rows of a file that is given)",
+        help="train, validation, test or all (default: test; all rows of a file without such parts)",
         help_behavior_hint="",
     ),
 ]
@@ -136,10 +136,10 @@ def data_for(run: Run, text: str | None, split: str | None) -> tuple[Dataset, st
     """The data asked for, checked against the model, and the split of it.
 
     Without ``text`` it is the run's own data. The split is ``test`` unless another is asked for; of a
-    file it is ``all``: its rows, in their order.
+    file that brings no parts of its own it is ``all``: its rows, in their order.
 
     Raises:
-        UserError: if it cannot be had or does not fit the model.
+        UserError: if it cannot be had, has no such split or does not fit the model.
     """
     from vaekit import data
 
@@ -154,8 +154,13 @@ def data_for(run: Run, text: str | None, split: str | None) -> tuple[Dataset, st
     if conditioned and not chosen.condition_dim:
         chosen = chosen.conditioned(conditioned)
     run.check(chosen)
-    by_default = "all" if chosen.train.x is chosen.test.x else "test"
-    return chosen, split or by_default
+    undivided = chosen.train.x is chosen.test.x
+    if split not in (None, "all") and not chosen.has(split):
+        raise UserError(
+            f"{text} has no {split} split of its own.",
+            hint=f"leave --split out; without DATA it is the {split} split of the run's own data.",
+        )
+    return chosen, split or ("all" if undivided else "test")
 
 
 def print_json(document: Any) -> None:

@@ -54,23 +54,29 @@ def run(options: Options) -> int:
     import_parts(options.parts)
     from vaekit.data.loader import Loader
     from vaekit.evaluation.anomaly import scores, threshold
-    from vaekit.training.progress import Bar
+    from vaekit.training.progress import Bar, say
 
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)
     device = next(opened.model.parameters()).device
-    ordinary = opened.data.validation
     rows = data_set.split(split)
-    with Bar("scoring", len(ordinary.x) + len(rows.x), "rows", quiet=options.json) as bar:
+    try:
+        ordinary = opened.data
+    except UserError as error:
+        say(f"warning: no threshold and no anomalies, for want of the run's validation rows: {error.message}")
+        ordinary = None
+    work = len(rows.x) + (len(ordinary.validation.x) if ordinary else 0)
+    with Bar("scoring", work, "rows", quiet=options.json) as bar:
 
         def score(split_rows, kind):
             batches = Loader(split_rows, kind, device, 100)
             return scores(opened.model, batches, samples=options.samples, seed=options.seed, progress=bar.advance)
 
-        limit = threshold(score(ordinary, opened.data.kind), 1 - options.share)
+        limit = threshold(score(ordinary.validation, ordinary.kind), 1 - options.share) if ordinary else None
         score_of_rows = score(rows, data_set.kind)
-    beyond = score_of_rows > limit
-    columns: dict[str, Any] = {"score": score_of_rows, "anomaly": beyond}
+    columns: dict[str, Any] = {"score": score_of_rows}
+    if limit is not None:
+        columns["anomaly"] = score_of_rows > limit
     if rows.label is not None:
         columns["label"] = data_set.written(rows.label)
     write(options.out, columns)
@@ -78,7 +84,7 @@ def run(options: Options) -> int:
     summary = {
         "run": str(options.run),
         "rows": len(score_of_rows),
-        "anomalies": int(beyond.sum()),
+        "anomalies": int(columns["anomaly"].sum()) if limit is not None else None,
         "threshold": limit,
         "share": options.share,
         "score": f"-log p({of})" if "density" in opened.model.abilities else f"-log p({of}|z)",
@@ -88,6 +94,8 @@ def run(options: Options) -> int:
     }
     if options.json:
         print_json(summary)
+    elif limit is None:
+        print(f"{summary['rows']} rows scored by {summary['score']} in nats, without a threshold")
     else:
         print(
             f"{summary['anomalies']} of {summary['rows']} rows score above {limit:.3f} nats, "

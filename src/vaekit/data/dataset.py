@@ -205,6 +205,12 @@ class Dataset:
                 digest.update(np.packbits(split.mask[rows]).tobytes())
         return digest.hexdigest()
 
+    def has(self, split: str) -> bool:
+        """Whether there is such a split, and not the rows of another under its name."""
+        if split != "train":
+            return self.split(split).x is not self.train.x
+        return self.has("validation") or self.has("test")
+
     def split(self, name: str) -> Split:
         """One split by name: ``train``, ``validation``, ``test``, or ``all`` of them in that order, each row once."""
         splits = {"train": self.train, "validation": self.validation, "test": self.test}
