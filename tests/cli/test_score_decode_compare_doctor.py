@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet
 import pytest
+import torch
 from cli_cases import Command
+from safetensors.torch import load_file, save_file
 
 from vaekit.cli import main
 
@@ -124,3 +127,24 @@ def test_doctor(recipe: str, vaekit: Command, runs: dict[str, Path]) -> None:
 
 def test_doctor_of_the_machine(vaekit: Command) -> None:
     assert {"vaekit", "python", "torch", "threads"} <= json.loads(vaekit("doctor", "--json").out).keys()
+
+
+@pytest.mark.parametrize("value", [float("nan"), 1e30])
+def test_a_model_that_is_not_finite(value: float, vaekit: Command, runs: dict[str, Path], tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(runs["vectors"], run)
+    tensors = load_file(run / "model.safetensors")
+    save_file({name: torch.full_like(tensor, value) for name, tensor in tensors.items()}, run / "model.safetensors")
+    what = "weights of the model are not finite" if value != value else "log p(x|z) is finite for none of the rows"
+    for typed in (
+        ["evaluate", run, "--samples", 2],
+        ["report", run, "--samples", 2],
+        ["score", run, "-o", tmp_path / "s.csv"],
+        ["compare", run, run, "--samples", 2],
+    ):
+        message, hint = vaekit.refused(*typed)
+        assert what in message
+        assert "--learning-rate" in hint
+    assert not (tmp_path / "s.csv").exists()
+    (found,) = json.loads(vaekit("doctor", run, "--json").out)["findings"]
+    assert what in found["what"]

@@ -54,12 +54,14 @@ def run(options: Options) -> int:
     import_parts(options.parts)
     from vaekit.data.loader import Loader
     from vaekit.evaluation.anomaly import scores, threshold
+    from vaekit.evaluation.fitness import check_finite
     from vaekit.training.progress import Bar, say
 
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)
     device = next(opened.model.parameters()).device
     rows = data_set.split(split)
+    check_finite(opened.model, next(iter(Loader(rows.first(100), data_set.kind, device, 100))))
     try:
         ordinary = opened.data
     except UserError as error:
@@ -76,7 +78,7 @@ def run(options: Options) -> int:
         score_of_rows = score(rows, data_set.kind)
     columns: dict[str, Any] = {"score": score_of_rows}
     if limit is not None:
-        columns["anomaly"] = score_of_rows > limit
+        columns["anomaly"] = ~(score_of_rows <= limit)  # also where the score is not a number
     if rows.label is not None:
         columns["label"] = data_set.written(rows.label)
     write(options.out, columns)

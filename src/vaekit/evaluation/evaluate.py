@@ -13,7 +13,7 @@ from vaekit.errors import UserError
 from vaekit.evaluation.bits import bits_per_dimension
 from vaekit.evaluation.chunk import Compiled
 from vaekit.evaluation.estimators.question import Estimator, Question, error_of
-from vaekit.evaluation.fitness import check_likelihood_fits
+from vaekit.evaluation.fitness import check_finite, check_likelihood_fits
 from vaekit.evaluation.latents import active_units, encodings
 from vaekit.evaluation.likelihood import bound, discrete, evaluating, log_likelihood
 from vaekit.kernels import rounding
@@ -146,8 +146,8 @@ def evaluate(
         ``examples``, ``binarization``) and ``skipped``, by evaluator, with the reason.
 
     Raises:
-        UserError: if the data does not fit the model, there are no samples, the precision is not known, or an
-            estimator does not apply.
+        UserError: if the data does not fit the model, the model is not finite, there are no samples, the precision is
+            not known, or an estimator does not apply.
     """
     if precision not in PRECISIONS:
         raise UserError(f"precision must be one of {', '.join(PRECISIONS)}, got '{precision}'.")
@@ -158,7 +158,9 @@ def evaluate(
     rows = whole if limit is None else whole.spread(limit)
     loader = Loader(rows, data.kind, device, batch_size)
     with evaluating(model, seed):
-        check_likelihood_fits(model, loader.rows(torch.arange(min(batch_size, len(rows.x)))))
+        first = loader.rows(torch.arange(min(batch_size, len(rows.x))))
+    check_finite(model, first, seed)
+    check_likelihood_fits(model, first)
     other = data.validation if len(data.validation.x) and data.validation.x is not whole.x and split != "all" else None
     validation = None if other is None else Loader(other, data.kind, device, batch_size)
     question = Question(model, loader, validation, samples, seed, progress, precision, open_run, compiled, say)

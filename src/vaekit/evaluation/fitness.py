@@ -1,4 +1,4 @@
-"""Does the likelihood fit the data? Asked of a batch before the first step."""
+"""Does the likelihood fit the data, and is the model finite? Else no figure means anything. Asked of a batch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import torch
 from vaekit.data.batch import Batch
 from vaekit.errors import UserError
 from vaekit.evaluation.likelihood import evaluating
+
+CURE = "a smaller --learning-rate or --clip-norm 1"
 
 
 def check_likelihood_fits(model: Any, batch: Batch, seed: int = 0, fitting: str = "") -> None:
@@ -41,6 +43,34 @@ def check_likelihood_fits(model: Any, batch: Batch, seed: int = 0, fitting: str 
             f"{_described(x)}.",
             hint=f"--likelihood {fitting} fits the data; it is chosen if --likelihood is left out." if fitting else "",
         )
+
+
+def not_finite(model: Any, batch: Batch, seed: int = 0) -> str:
+    """What of a model is not finite, so that no figure of it means anything: its weights, or log p(x|z) of every row.
+
+    Args:
+        model: which.
+        batch: rows to try.
+        seed: of the draw.
+
+    Returns:
+        It in words; empty if all is well.
+    """
+    bad = [name for name, weight in model.named_parameters() if not bool(weight.isfinite().all())]
+    if bad:
+        return f"weights of the model are not finite ({bad[0]}{f' and {len(bad) - 1} more' * (len(bad) > 1)})"
+    with evaluating(model, seed):
+        log_px = model.draw(batch._replace(label=None)).log_px
+    return "" if bool(log_px.isfinite().any()) else "the model's log p(x|z) is finite for none of the rows"
+
+
+def check_finite(model: Any, batch: Batch, seed: int = 0) -> None:
+    """
+    Raises:
+        UserError: if no figure of the model means anything, see :func:`not_finite`.
+    """
+    if what := not_finite(model, batch, seed):
+        raise UserError(f"{what}: no figure of it means anything.", hint=f"train again with {CURE}.")
 
 
 def _described(x: torch.Tensor) -> str:

@@ -10,6 +10,7 @@ from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader
 from vaekit.evaluation.doctor import course, model
 from vaekit.evaluation.doctor.finding import Finding
+from vaekit.evaluation.fitness import not_finite
 from vaekit.evaluation.likelihood import evaluating, log_likelihood
 
 
@@ -48,7 +49,10 @@ CHECKS: tuple[Callable[[Patient], Finding | None], ...] = (
 
 
 def examine(patient: Patient, checks: Iterable[Callable[[Patient], Finding | None]] = CHECKS) -> list[Finding]:
-    """Everything that is found, worst first."""
+    """Everything that is found, worst first. A model that is not finite is asked nothing else."""
+    if found := model.not_finite(patient.model, patient.validation[0], patient.seed):
+        skipped = course.skipped_steps(patient.metrics)
+        return [found, skipped] if skipped else [found]
     return [finding for check in checks if (finding := check(patient)) is not None]
 
 
@@ -70,7 +74,7 @@ def patient_of(
             list(Loader(split.spread(limit), data.kind, device, 200)) for split in (data.train, data.validation)
         )
     kl: dict[str, list[float]] = {}
-    if "density" in model.abilities:
+    if "density" in model.abilities and not not_finite(model, validation[0], seed):
         result = log_likelihood(model, validation, 1, seed=seed)
         kl = {name: values.tolist() for name, values in result.kl_dims.items()}
     return Patient(model, train, validation, metrics, kl, seed, data.columns)

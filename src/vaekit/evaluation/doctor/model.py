@@ -11,6 +11,7 @@ from torch import Tensor
 from vaekit.data.batch import Batch
 from vaekit.distributions.masked import log_prob
 from vaekit.distributions.moments import centre
+from vaekit.evaluation import fitness
 from vaekit.evaluation.doctor.course import IDLE
 from vaekit.evaluation.doctor.finding import Finding, collapse, overfitting
 from vaekit.evaluation.likelihood import bound, evaluating
@@ -38,6 +39,12 @@ def collapsed_latents(kl: Mapping[str, Sequence[float]]) -> Finding | None:
         f"more than half of the units carry nothing (KL below {IDLE} nats: {where})",
         "harmless for the likelihood; a smaller --latent-dim trains faster, warm-up or free-bits wakes more of them",
     )
+
+
+def not_finite(model: Any, batch: Batch, seed: int = 0) -> Finding | None:
+    """Weights that ran away: no figure of the model means anything."""
+    what = fitness.not_finite(model, batch, seed)
+    return Finding("not-finite-model", what, f"train again with {fitness.CURE}") if what else None
 
 
 def decoder_ignores_z(model: Any, batches: Batches, seed: int) -> Finding | None:
