@@ -123,3 +123,17 @@ def test_scores_without_the_rows_for_a_threshold(own: str, vaekit: Command, trai
     assert Path("s.csv").read_text().startswith("score\n")
     np.testing.assert_allclose(np.loadtxt("s.csv", skiprows=1), np.load("before.npy"))
     assert "20 rows scored" in vaekit("score", "r", "other.npy", "-o", "s.csv").out
+
+
+def test_figures_given_the_label_say_so(vaekit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    x = np.random.RandomState(0).randn(60, 2)
+    Path("t.csv").write_text("a,b,y\n" + "".join(f"{a},{b},{'uv'[n % 2]}\n" for n, (a, b) in enumerate(x)))
+    for run, data in {"plain": "t.csv:label=y", "given": "t.csv:label=y,condition=label"}.items():
+        assert vaekit("train", data, *SMALL, "--out", run).code == 0
+        given = run == "given"
+        for typed in (f"evaluate {run} --samples 2", f"compare {run} {run} --samples 2", f"score {run} -o s.csv"):
+            assert ("p(x|y)" in vaekit(*typed.split()).out) == given
+            said = json.loads(vaekit(*typed.split(), "--json").out)
+            assert said.get("runs", [said])[0]["condition"] == ("label" if given else None)
+        assert ("p(x|y)" in Path(run, "report.html").read_text()) == given

@@ -54,7 +54,10 @@ def run(options: Options) -> int:
     if options.json:
         print_json({"split": split, "samples": options.samples, "data": runs[0].data.name, "runs": rows})
     else:
-        print(_table(rows, f"{runs[0].data.name}, {split} split, {rows[0]['examples']:,} examples, nats per example"))
+        from vaekit.evaluation.evaluate import GIVEN_LABEL
+
+        title = f"{runs[0].data.name}, {split} split, {rows[0]['examples']:,} examples, nats per example"
+        print(_table(rows, title + f"; {GIVEN_LABEL}" * bool(rows[0]["condition"])))
     return 0
 
 
@@ -94,7 +97,7 @@ def _row(opened: Run, options: Options, split: str) -> dict[str, Any]:
         figures = opened.evaluate(
             samples=options.samples, split=split, limit=options.limit, seed=options.seed, progress=bar.advance
         )
-    kept = ("elbo", "nll", "nll_standard_error", "log_px", "kl", "active_units", "accuracy", "examples")
+    kept = ("elbo", "nll", "nll_standard_error", "log_px", "kl", "active_units", "accuracy", "examples", "condition")
     return {
         "run": str(opened.folder),
         "system": opened.config.get("request", {}).get("recipe", "vae"),

@@ -99,6 +99,8 @@ def made(texts: Sequence[str]) -> list[Estimator]:
 
 def text(figures: dict[str, Any], estimators: Sequence[Estimator] = ()) -> str:
     """The figures as lines for a person."""
+    from vaekit.evaluation.evaluate import GIVEN_LABEL
+
     which = "all rows" if figures["split"] == "all" else f"{figures['split']} split"
     head = (
         f"{figures['data']}, {which}, {figures['examples']:,} examples, "
@@ -107,6 +109,9 @@ def text(figures: dict[str, Any], estimators: Sequence[Estimator] = ()) -> str:
     lines = [head + (f", products in {figures['precision']}" if figures["precision"] != "float32" else "")]
     if (observed := figures.get("observed", 1.0)) < 1:
         lines[0] += f"; p(x) is that of the observed cells of each example, {observed:.1%} of all"
+
+    if figures["condition"]:
+        lines[0] += f"; {GIVEN_LABEL}"
 
     def line(name: str, value: str, what: str) -> None:
         lines.append(f"  {name:<14}{value:>20}   {what}")

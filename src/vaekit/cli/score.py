@@ -83,13 +83,16 @@ def run(options: Options) -> int:
         columns["label"] = data_set.written(rows.label)
     write(options.out, columns)
     of = "x" if rows.mask is None else "observed x"
+    conditioned, dense = rows.condition is not None, "density" in opened.model.abilities
+    given = ", ".join(["y"] * conditioned + ["z"] * (not dense))
     summary = {
         "run": str(options.run),
         "rows": len(score_of_rows),
         "anomalies": int(columns["anomaly"].sum()) if limit is not None else None,
         "threshold": limit,
         "share": options.share,
-        "score": f"-log p({of})" if "density" in opened.model.abilities else f"-log p({of}|z)",
+        "score": f"-log p({of}|{given})" if given else f"-log p({of})",
+        "condition": "label" if conditioned else None,
         "samples": options.samples,
         "unit": "nats",
         "file": str(options.out),

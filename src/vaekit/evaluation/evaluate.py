@@ -20,6 +20,8 @@ from vaekit.kernels import rounding
 
 PRECISIONS = "float32", "bfloat16"  # in which the likelihood was found to be the same (benchmarks/rounding.py)
 
+GIVEN_LABEL = "p(x) is p(x|y), given the label, and p(x|z) is p(x|z, y)"  # of a model with a condition, in words
+
 
 class Evaluator(NamedTuple):
     """One question.
@@ -143,7 +145,8 @@ def evaluate(
     Returns:
         The figures by name (``elbo``, ``nll``, ``nll_standard_error``, ``log_px``, ``kl``,
         ``active_units`` …; ``None`` where skipped), the protocol (``samples``, ``split``,
-        ``examples``, ``binarization``) and ``skipped``, by evaluator, with the reason.
+        ``examples``, ``binarization``, ``condition``: ``label`` if they are given it) and
+        ``skipped``, by evaluator, with the reason.
 
     Raises:
         UserError: if the data does not fit the model, the model is not finite, there are no samples, the precision is
@@ -191,6 +194,7 @@ def evaluate(
         # Where cells are missing, p(x) is that of the observed ones: the share of them.
         "observed": 1.0 if rows.mask is None else float(rows.mask.mean()),
         "binarization": data.kind.binarization,
+        "condition": None if rows.condition is None else "label",
         "data": data.name,
         "unit": "nats per example",
         # Of standardised data: log p in the units of the data is log p as given less this.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from vaekit.evaluation.evaluate import GIVEN_LABEL
 from vaekit.evaluation.likelihood import without_chance
 from vaekit.report.material import Material
 from vaekit.report.page import table
@@ -76,4 +77,6 @@ def protocol(material: Material) -> str:
     if figures["log_scale"]:
         shift = minus(f"{figures['log_scale']:.3f}")
         words += f" It is that of the standardised data: in the data's own units log p(x) is that less {shift}."
+    if figures["condition"]:
+        words += f" The model is conditioned: {GIVEN_LABEL}."
     return words
