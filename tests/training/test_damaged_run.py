@@ -132,3 +132,28 @@ def test_any_byte_of_a_file(name: str, run: Path, tmp_path: Path) -> None:
     check()
     assert 0 in codes
     assert 2 in codes or name == "metrics.jsonl"
+
+
+@pytest.mark.parametrize("content", [None, b"xx"])
+def test_resuming_mends_the_weights(content: bytes | None, run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run, tmp_path / "copy")
+    weights = folder / "model.safetensors"
+    if content is None:
+        weights.unlink()
+    else:
+        weights.write_bytes(content)
+    # No epoch is left, so that none writes them.
+    assert main(["train", "--resume", f"{folder}", "--quiet"]) == 0
+    assert weights.read_bytes() == (run / "model.safetensors").read_bytes()
+
+
+def test_a_finished_run_without_a_state(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = shutil.copytree(run, tmp_path / "copy")
+    assert main(["train", "--resume", f"{folder}", "--quiet", "--epochs", "2"]) == 0
+    shutil.rmtree(folder / "state")
+    before = (folder / "metrics.jsonl").read_bytes(), (folder / "model.safetensors").read_bytes()
+    capsys.readouterr()
+    assert main(["train", "--resume", f"{folder}", "--quiet", "--epochs", "3"]) == 2
+    wanted = f"error: {folder}/state/training.safetensors is not there: its 2 epochs cannot be gone on with.\n"
+    assert wanted in capsys.readouterr().err
+    assert before == ((folder / "metrics.jsonl").read_bytes(), (folder / "model.safetensors").read_bytes())

@@ -54,6 +54,7 @@ def open_folder(folder: Path, config: dict[str, Any], *, resume: bool, overwrite
             clear_folder(folder)
         elif path.exists() and resume:
             _check_same(folder, read_config(folder), config)
+            _check_state(folder)
         elif folder.is_dir() and (strangers := [entry for entry in folder.iterdir() if not is_leftover(entry)]):
             if resume or overwrite:
                 raise UserError(
@@ -167,6 +168,20 @@ def _said(place: str) -> str:
     if found is None:
         return place
     return f"--{found[1].replace('_', '-')}" + (f" ({found[2]})" if found[2] else "")
+
+
+def _check_state(folder: Path) -> None:
+    """
+    Raises:
+        UserError: if epochs are finished and there is no state to go on from.
+    """
+    # A kill leaves the first epoch without one, and no other.
+    records = read_metrics(folder / "metrics.jsonl")
+    if records and records[-1]["epoch"] > 1 and not (folder / STATE).exists():
+        raise UserError(
+            f"{folder / STATE} is not there: its {records[-1]['epoch']} epochs cannot be gone on with.",
+            hint="bring it back, or start again: vaekit train DATA --out FOLDER --overwrite.",
+        )
 
 
 def _check_not_finished(folder: Path, phase: int, old: str, new: str) -> None:

@@ -52,13 +52,18 @@ class Keeper:
         return self.path.exists() or (self.folder / ASIDE).exists()
 
     def begin(self) -> dict[str, dict[str, Tensor]] | None:
-        """What was saved, for :meth:`State.restore`, if anything; the counters are set to it, and later records go."""
+        """What was saved, for :meth:`State.restore`, if anything; the counters are set to it, and later records go.
+
+        The weights that are kept become those of the state, whatever has happened to their file.
+        """
         saved = self.state.read_counters(self.path) if self.path.exists() else None
         self.epochs = self.state.counters.epochs_total
         if self._first:
             with self._saving():
                 kept = [record for record in read_metrics(self.metrics) if record["epoch"] <= self.epochs]
                 rewrite_metrics(self.metrics, kept)
+                if saved and (best := saved.get("best")):
+                    write_tensors(self.folder / "model.safetensors", best)
         return saved
 
     @property
