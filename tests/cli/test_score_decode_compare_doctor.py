@@ -42,6 +42,43 @@ def test_latents_that_do_not_fit(vaekit: Command, runs: dict[str, Path], tmp_pat
     assert not (tmp_path / "x.npy").exists()
 
 
+@pytest.mark.parametrize(
+    "name, content, what",
+    [
+        ("z.npy", np.zeros((0, 3)), "{path} has no rows of the latent z."),
+        ("z.npy", np.array([[0, np.inf, 0]]), "the latent z in {path} holds values that are not finite."),
+        ("z.npy", np.full((1, 3), 1e300), "the latent z in {path} holds values that are not finite."),
+        ("z.npy", np.array([["a", "b", "c"]]), "the latent z in {path} holds no numbers, but values of type <U1."),
+        ("z.npy", np.array([[0, None, 0]]), "{path} holds Python objects, which are never loaded because"),
+        ("z.npy", "a,b,c\n1,2,3\n", "{path} is not a .npy file: it begins with"),
+        ("z.npz", "a,b,c\n1,2,3\n", "{path} is not a .npz file."),
+        ("z.csv", "a,b,c\n1,2,3\n", "{path} must end in .npy or .npz: latents as vaekit encode writes them."),
+    ],
+)
+def test_files_that_hold_no_latents(
+    name: str, content: np.ndarray | str, what: str, vaekit: Command, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    if isinstance(content, str):
+        path.write_text(content)
+    else:
+        np.save(path, content)
+    message, _ = vaekit.refused("decode", runs["vae"], path, "-o", tmp_path / "x.npy")
+    assert message.startswith(what.format(path=path))
+    assert not (tmp_path / "x.npy").exists()
+
+
+def test_the_class_of_m2_can_be_chosen(vaekit: Command, runs: dict[str, Path], tmp_path: Path) -> None:
+    latents = tmp_path / "z.npz"
+    assert vaekit("encode", runs["m2"], "-o", latents).code == 0
+    with np.load(latents) as content:
+        ones = np.eye(10)[np.full(270, 7)]
+        np.savez(tmp_path / "sevens.npz", y=ones, z=content["z_mean"])
+    assert vaekit("decode", runs["m2"], latents, "--label", 7, "-o", tmp_path / "a.npy").code == 0
+    assert vaekit("decode", runs["m2"], tmp_path / "sevens.npz", "-o", tmp_path / "b.npy").code == 0
+    np.testing.assert_array_equal(np.load(tmp_path / "a.npy"), np.load(tmp_path / "b.npy"))
+
+
 @pytest.fixture(scope="module")
 def conditional(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run whose model is told the digit."""

@@ -44,6 +44,8 @@ def run(options: Options) -> int:
     label = read_labels(options.latents) if options.label is None and classes_of(opened) else options.label
     with evaluating(opened.model, options.seed):
         condition = conditions(opened, len(next(iter(z.values()))), label)
+        if options.label is not None and "y" in z:
+            z["y"] = condition  # of M2 the class is itself a latent
         p = opened.model.decode(bare(z), condition)
         x = p.mean if options.values == "mean" else p.sample()
     write_data(options.out, {"x": x}, opened.kind)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from vaekit.data.batch import Batch
+from vaekit.data.formats.content import decoding, unreadable
+from vaekit.data.formats.numpy import check_npy, check_npz
 from vaekit.distributions.chain import levels
 from vaekit.distributions.moments import moments
 from vaekit.distributions.trail import Trail
@@ -91,7 +93,7 @@ def read_latents(
             raise UserError(
                 f"{path} has rows of shape {content.shape[1:]}; the model has {ends[-1]} latents side by side."
             )
-        pieces = np.split(content.reshape(len(content), -1), ends[:-1], axis=1)
+        pieces = np.split(content.reshape(len(content), ends[-1]), ends[:-1], axis=1)
         arrays = dict(zip(shapes, pieces, strict=True))
     else:
         arrays = {name: content[key] for name in shapes for key in (f"{name}_mean", name) if key in content}
@@ -103,8 +105,16 @@ def read_latents(
             raise UserError(
                 f"the latent {name} in {path} has rows of shape {arrays[name].shape[1:]}, not {tuple(shape)}."
             )
-        values = torch.from_numpy(arrays[name]).to(device, torch.get_default_dtype())
+        if not arrays[name].size:
+            raise UserError(f"{path} has no rows of the latent {name}.")
+        if arrays[name].dtype.kind not in "buif":
+            raise UserError(f"the latent {name} in {path} holds no numbers, but values of type {arrays[name].dtype}.")
+        values = torch.from_numpy(arrays[name].astype(np.float64)).to(device, torch.get_default_dtype())
+        if not bool(values.isfinite().all()):
+            raise UserError(f"the latent {name} in {path} holds values that are not finite.")
         latents[name] = values.reshape(-1, *shape)
+    if len(counts := {len(values) for values in latents.values()}) > 1:
+        raise UserError(f"the latents in {path} differ in their number of rows: {', '.join(map(str, sorted(counts)))}.")
     return latents
 
 
@@ -118,14 +128,20 @@ def read_labels(path: Path) -> np.ndarray | None:
     return content["label"] if not isinstance(content, np.ndarray) and "label" in content else None
 
 
-def _content(path: Path) -> Any:
+def _content(path: Path) -> np.ndarray | dict[str, np.ndarray]:
     """
     Raises:
         UserError: if the file cannot be read.
     """
+    ending = path.suffix.lower()
+    if ending not in (".npy", ".npz"):
+        raise UserError(f"{path} must end in .npy or .npz: latents as vaekit encode writes them.")
     try:
-        return np.load(path, allow_pickle=False)
+        (check_npy if ending == ".npy" else check_npz)(path)
+        with decoding(path):
+            content = np.load(path, allow_pickle=False)
+            return content if ending == ".npy" else dict(content)
     except FileNotFoundError:
         raise UserError(f"{path} does not exist.") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{path} cannot be read: {str(error).rstrip('.')}.") from None
+    except OSError as error:
+        raise unreadable(path, error) from None

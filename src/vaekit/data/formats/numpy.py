@@ -24,11 +24,7 @@ def read_npy(path: Path, *, missing: Any = None) -> Content:
     Raises:
         UserError: if it is no ``.npy`` file.
     """
-    with path.open("rb") as file:
-        start = file.read(20)
-    if not start.startswith(b"\x93NUMPY"):
-        found = f"begins with {start.decode(errors='replace')!r}" if start else "is empty"
-        raise UserError(f"{path} is not a .npy file: it {found}.", hint="write it with numpy.save(file, array).")
+    check_npy(path)
     with decoding(path):
         x, mask = mark(np.load(path, mmap_mode="r", allow_pickle=False), missing, f"{path}")
         return Content(x, mask=mask)
@@ -46,9 +42,7 @@ def read_npz(path: Path, *, mask: Any = None, missing: Any = None) -> Content:
     Raises:
         UserError: if it is no ``.npz`` file, or it is not clear which array is which.
     """
-    path.open("rb").close()  # so that what cannot be opened is said as such
-    if not zipfile.is_zipfile(path):
-        raise UserError(f"{path} is not a .npz file.", hint="write it with numpy.savez(file, x=array).")
+    check_npz(path)
     with decoding(path), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         names = {key.lower(): key for key in archive.files}
         if "x_train" in names:
@@ -72,6 +66,30 @@ def read_npz(path: Path, *, mask: Any = None, missing: Any = None) -> Content:
         x, by_nan = mark(archive[key], missing, f"{path}")
         seen = by_nan if mask is None else _named(archive, f"{mask}", path)
         return Content(x, archive[labels[0]] if labels else None, mask=seen)
+
+
+def check_npy(path: Path) -> None:
+    """
+    Raises:
+        UserError: if it does not begin like a ``.npy`` file.
+        OSError: if it cannot be opened.
+    """
+    with path.open("rb") as file:
+        start = file.read(20)
+    if not start.startswith(b"\x93NUMPY"):
+        found = f"begins with {start.decode(errors='replace')!r}" if start else "is empty"
+        raise UserError(f"{path} is not a .npy file: it {found}.", hint="write it with numpy.save(file, array).")
+
+
+def check_npz(path: Path) -> None:
+    """
+    Raises:
+        UserError: if it is no ``.npz`` file.
+        OSError: if it cannot be opened.
+    """
+    path.open("rb").close()  # so that what cannot be opened is said as such
+    if not zipfile.is_zipfile(path):
+        raise UserError(f"{path} is not a .npz file.", hint="write it with numpy.savez(file, x=array).")
 
 
 def _named(archive: Any, name: str, path: Path) -> np.ndarray:
