@@ -388,16 +388,19 @@ ASKED = {
         "leave these rows out or fill in the values first.",
     ),
     "encode {vae} -o z.png": (
-        "'z.png' must end in .npy, .npz: the ending says in which format to write.",
+        "'z.png' must end in .npy, .npz, .csv, .tsv, .parquet: the ending says in which format to write.",
         "",
     ),
-    "encode {vae} -o z": ("'z' must end in .npy, .npz: the ending says in which format to write.", ""),
+    "encode {vae} -o z": (
+        "'z' must end in .npy, .npz, .csv, .tsv, .parquet: the ending says in which format to write.",
+        "",
+    ),
     "encode {vectors} short.npy -o z.npy": (
         "the model of {vectors} was made for examples of shape (5,); those of short.npy are (4,).",
         "",
     ),
     "sample {vae} -o x.jpg": (
-        "'x.jpg' must end in .png, .npy, .npz: the ending says in which format to write.",
+        "'x.jpg' must end in .png, .npy, .npz, .csv, .tsv, .parquet: the ending says in which format to write.",
         "",
     ),
     "sample {vae} -o x.png -n 0": ("--number must be a whole number from 1, got 0.", ""),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from cli_cases import Command
 
@@ -137,3 +138,22 @@ def test_figures_given_the_label_say_so(vaekit: Command, tmp_path: Path, monkeyp
             said = json.loads(vaekit(*typed.split(), "--json").out)
             assert said.get("runs", [said])[0]["condition"] == ("label" if given else None)
         assert ("p(x|y)" in Path(run, "report.html").read_text()) == given
+
+
+def test_tables_come_back_as_tables(vaekit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    rows = np.random.RandomState(0).randn(60, 2) * 5 + 2
+    np.savetxt("t.csv", rows, delimiter=",", header="height,weight", comments="")
+    assert vaekit("train", "t.csv", *SMALL, "--out", "r").code == 0
+    assert vaekit("encode", "r", "t.csv", "-o", "z.npy").code == 0
+    for typed in ("sample r -n 60", "reconstruct r t.csv -n 60", "decode r z.npy"):
+        for ending, delimiter in {"csv": ",", "tsv": "\t"}.items():
+            assert vaekit(*typed.split(), "-o", f"x.{ending}").code == 0
+            assert Path(f"x.{ending}").read_text().splitlines()[0] == f"height{delimiter}weight"
+            table = np.loadtxt(f"x.{ending}", delimiter=delimiter, skiprows=1)
+            assert vaekit(*typed.split(), "-o", "x.npy").code == 0
+            np.testing.assert_allclose(table, np.load("x.npy"))
+        assert vaekit(*typed.split(), "-o", "x.parquet").code == 0
+        assert pyarrow.parquet.read_table("x.parquet").column_names == ["height", "weight"]
+    assert vaekit("encode", "r", "t.csv", "-o", "z.csv").code == 0
+    assert Path("z.csv").read_text().splitlines()[0] == "z_mean_0,z_mean_1,z_scale_0,z_scale_1"

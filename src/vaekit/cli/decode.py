@@ -18,7 +18,7 @@ class Options:
     run: RunFolder
     latents: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="LATENTS", help="a .npy or .npz of latents")]
     out: OutFile = field(default=tyro.MISSING)
-    """Where to write: .png, .npy, .npz, .csv or .parquet."""
+    """Where to write: .png, .npy, .npz, .csv, .tsv or .parquet."""
     label: ClassName = None
     values: Literal["mean", "sample"] = "mean"
     """The mean of p(x|z), or a draw from it."""

@@ -1,4 +1,4 @@
-"""The latents of data: their posterior means (.npy), or means and standard deviations by latent (.npz)."""
+"""The latents of data: posterior means (.npy), or means and standard deviations by latent (.npz or a table)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Options:
     run: RunFolder
     data: OptionalData = None
     out: OutFile = field(default=tyro.MISSING)
-    """Where to write: .npy or .npz. Several latents stand side by side in a .npy, in the order of drawing."""
+    """Where to write: .npy, .npz, .csv, .tsv or .parquet. Several latents stand side by side in a .npy, as drawn."""
     split: SplitName = None
     seed: int = 0
     """Of a dynamic binarisation."""
@@ -35,10 +35,10 @@ class Options:
 
 
 def run(options: Options) -> int:
-    from vaekit.cli.outputs import check_ending, write
+    from vaekit.cli.outputs import TABLES, check_ending, write
 
     check_numbers(seed=options.seed)
-    check_ending(options.out, (".npy", ".npz"))
+    check_ending(options.out, (".npy", ".npz", *TABLES))
     import_parts(options.parts)
     import torch
 

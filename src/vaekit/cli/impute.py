@@ -101,7 +101,7 @@ def run(options: Options) -> int:
 
 def _write(options: Options, data_set: Dataset, rows: Split, x: np.ndarray, split: str) -> None:
     from vaekit import data
-    from vaekit.cli.outputs import as_text, write, writing
+    from vaekit.cli.outputs import TABLES, as_text, named, write, writing
     from vaekit.data.formats.refill import refill
 
     ending = options.out.suffix.lower()
@@ -110,9 +110,7 @@ def _write(options: Options, data_set: Dataset, rows: Split, x: np.ndarray, spli
         with writing(options.out) as file, as_text(file) as text:
             refill(found[0], text, data_set.columns, x, found[1], TEXTS[ending])
         return
-    columns: dict[str, Any] = {"x": x}
-    if data_set.columns and ending in (*TEXTS, ".parquet"):
-        columns = {name: x[:, place] for place, name in enumerate(data_set.columns)}
+    columns: dict[str, Any] = named("x", x, data_set.columns if ending in TABLES else ())
     if ending == ".npz" and rows.mask is not None:
         columns["mask"] = rows.mask
     if rows.label is not None:

@@ -28,7 +28,8 @@ def check_ending(path: Path, endings: tuple[str, ...]) -> None:
         raise UserError(f"'{path}' must end in {', '.join(endings)}: the ending says in which format to write.")
 
 
-DATA_ENDINGS = (".png", ".npy", ".npz", ".csv", ".parquet")
+TABLES = (".csv", ".tsv", ".parquet")
+DATA_ENDINGS = (".png", ".npy", ".npz", *TABLES)
 
 
 def as_columns(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -88,13 +89,25 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
 def write_data(path: Path, tensors: dict[str, Tensor], kind: Kind, beside: tuple[str, ...] = ()) -> None:
     """Write examples as the model sees them, in the units in which the data came: levels, counts, standardised or not.
 
-    A picture shows grey levels and probabilities as they are.
+    A picture shows grey levels and probabilities as they are. A table holds the first alone, with the names of the
+    columns if they have any.
 
     Raises:
         UserError: as of :func:`write`.
     """
-    seen_as_stored = path.suffix.lower() == ".png" and not isinstance(kind, Real)
-    write(path, tensors if seen_as_stored else {key: kind.restore(value) for key, value in tensors.items()}, beside)
+    ending = path.suffix.lower()
+    if ending == ".png" and not isinstance(kind, Real):
+        write(path, tensors, beside)
+    elif ending in TABLES:
+        name, first = next(iter(tensors.items()))
+        write(path, named(name, kind.restore(first).detach().cpu().numpy(), kind.columns))
+    else:
+        write(path, {key: kind.restore(value) for key, value in tensors.items()}, beside)
+
+
+def named(name: str, array: np.ndarray, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
+    """The columns of a table ``(rows, columns)`` by their names; an array without names as it is, called ``name``."""
+    return dict(zip(columns, array.T, strict=True)) if columns else {name: array}
 
 
 def write(path: Path, tensors: Mapping[str, Tensor | np.ndarray], beside: tuple[str, ...] = ()) -> None:
@@ -116,7 +129,7 @@ def write(path: Path, tensors: Mapping[str, Tensor | np.ndarray], beside: tuple[
     with writing(path) as file:
         if picture:
             grid([arrays[name] for name in beside] or [first]).save(file, format="PNG")
-        elif path.suffix.lower() in (".csv", ".tsv", ".parquet"):
+        elif path.suffix.lower() in TABLES:
             write_table(file, path.suffix.lower(), as_columns(arrays))
         elif path.suffix.lower() == ".npz":
             np.savez(file, **arrays)  # type: ignore[arg-type]

@@ -25,7 +25,7 @@ class Options:
     run: RunFolder
     data: OptionalData = None
     out: OutFile = field(default=tyro.MISSING)
-    """Where to write: .png, .npy (the reconstructions) or .npz (x and reconstruction)."""
+    """Where to write: .png, .npz (x and reconstruction), or the reconstructions: .npy, .csv, .tsv or .parquet."""
     number: Annotated[int, tyro.conf.arg(aliases=["-n"])] = 32
     """How many rows, from the first."""
     split: SplitName = None
@@ -38,9 +38,9 @@ class Options:
 
 def run(options: Options) -> int:
     check_numbers(number=options.number, seed=options.seed)
-    from vaekit.cli.outputs import check_ending, write_data
+    from vaekit.cli.outputs import DATA_ENDINGS, check_ending, write_data
 
-    check_ending(options.out, (".png", ".npy", ".npz"))
+    check_ending(options.out, DATA_ENDINGS)
     import_parts(options.parts)
     import torch
 

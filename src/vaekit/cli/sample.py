@@ -1,4 +1,4 @@
-"""New data from the model: a picture (.png) or an array (.npy, .npz)."""
+"""New data from the model: a picture (.png), an array (.npy, .npz) or a table (.csv, .tsv, .parquet)."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Options:
 
 def run(options: Options) -> int:
     check_numbers(number=options.number, seed=options.seed)
-    from vaekit.cli.outputs import check_ending, write_data
+    from vaekit.cli.outputs import DATA_ENDINGS, check_ending, write_data
 
-    check_ending(options.out, (".png", ".npy", ".npz"))
+    check_ending(options.out, DATA_ENDINGS)
     import_parts(options.parts)
     from vaekit.evaluation.likelihood import evaluating
 
