@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 import re
 from collections.abc import Iterable
 
@@ -38,7 +39,7 @@ class Interrupted(Exception):
         super().__init__(message)
         self.message = message
         self.folder = folder
-        self.command = command or f"vaekit train --resume {folder}"
+        self.command = command or f"vaekit train --resume {shlex.quote(f'{folder}')}"
 
 
 class TrainingFailed(RuntimeError):

@@ -157,3 +157,23 @@ def test_tables_come_back_as_tables(vaekit: Command, tmp_path: Path, monkeypatch
         assert pyarrow.parquet.read_table("x.parquet").column_names == ["height", "weight"]
     assert vaekit("encode", "r", "t.csv", "-o", "z.csv").code == 0
     assert Path("z.csv").read_text().splitlines()[0] == "z_mean_0,z_mean_1,z_scale_0,z_scale_1"
+
+
+def test_imputing_the_own_data_keeps_the_name_of_the_label(
+    vaekit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    x = np.random.RandomState(0).randn(60, 2)
+    Path("t.csv").write_text("a,b,sort\n" + "".join(f"{a},{b},{'uv'[n % 2]}\n" for n, (a, b) in enumerate(x)))
+    assert vaekit("train", "t.csv:label=sort", *SMALL, "--out", "r").code == 0
+    assert vaekit("impute", "r", "-o", "i.csv").code == 0
+    assert Path("i.csv").read_text().startswith("a,b,sort\n")
+
+
+def test_commands_and_counts_can_be_read(vaekit: Command, trained: np.ndarray) -> None:
+    loud = [word for word in SMALL if word != "--quiet"]
+    said = vaekit("train", "d.npy", *loud, "--out", "my run")
+    assert "next: vaekit evaluate 'my run'\n" in said.err
+    figures = vaekit("evaluate", "my run", "--samples", 1, "--limit", 1).out
+    assert " 1 example," in figures
+    assert " 1 importance sample\n" in figures

@@ -62,17 +62,20 @@ class TestAfterTraining:
         assert summary["report"] == str(tmp_path / "run" / "report.html")
         assert "decoder-ignores-z" in [found["name"] for found in summary["findings"]]
 
+    @pytest.mark.parametrize(
+        "error, why", [(ZeroDivisionError("no ink"), "no ink"), (KeyboardInterrupt(), "interrupted")]
+    )
     def test_a_page_that_cannot_be_drawn_costs_nothing(
-        self, vaekit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, error: BaseException, why: str, vaekit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         def broken(*arguments: object, **options: object) -> None:
-            raise ZeroDivisionError("no ink")
+            raise error
 
         monkeypatch.setattr("vaekit.report.write_report", broken)
         said = vaekit("train", *self.ASKED, "--out", tmp_path / "run")
         assert said.code == 0
         run = tmp_path / "run"
-        assert f"warning: the report was not drawn (no ink); vaekit report {run} tries again." in said.err
+        assert f"warning: the report was not drawn ({why}); vaekit report {run} tries again." in said.err
         assert (run / "model.safetensors").exists()
         assert not (run / "report.html").exists()
         assert json.loads(vaekit("train", *self.ASKED, "--out", tmp_path / "two", "--json").out)["report"] is None

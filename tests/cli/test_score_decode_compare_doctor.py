@@ -145,7 +145,10 @@ def test_compare(vaekit: Command, runs: dict[str, Path]) -> None:
     alone = json.loads(vaekit("evaluate", runs["hvae"], "--samples", 3, "--limit", 40, "--json").out)
     assert rows["hvae"]["nll"] == alone["nll"]
     assert rows["aae"]["nll"] is None
-    assert vaekit("compare", *chosen, "--samples", 3, "--limit", 40).out.count("\n") == 6
+    said = vaekit("compare", *chosen, "--samples", 3, "--limit", 40).out
+    assert said.count("\n") == 7
+    assert said.endswith(f"{runs['aae']} has no elbo, nll and KL: the model has no density\n")
+    assert "1 example, nats" in vaekit("compare", *chosen, "--samples", 3, "--limit", 1).out
 
 
 def test_what_cannot_be_compared(vaekit: Command, runs: dict[str, Path]) -> None:

@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
 @dataclass
 class Options:
-    runs: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="RUN RUN …", help="run folders")]
+    runs: Annotated[
+        tuple[Path, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="RUN RUN …", help="run folders", help_behavior_hint=""),
+    ]
     samples: int = 500
     """Draws for each example of the importance-weighted likelihood."""
     split: SplitName = None
@@ -56,7 +60,8 @@ def run(options: Options) -> int:
     else:
         from vaekit.evaluation.evaluate import GIVEN_LABEL
 
-        title = f"{runs[0].data.name}, {split} split, {rows[0]['examples']:,} examples, nats per example"
+        count = rows[0]["examples"]
+        title = f"{runs[0].data.name}, {split} split, {count:,} example{'s' * (count != 1)}, nats per example"
         print(_table(rows, title + f"; {GIVEN_LABEL}" * bool(rows[0]["condition"])))
     return 0
 
@@ -97,7 +102,18 @@ def _row(opened: Run, options: Options, split: str) -> dict[str, Any]:
         figures = opened.evaluate(
             samples=options.samples, split=split, limit=options.limit, seed=options.seed, progress=bar.advance
         )
-    kept = ("elbo", "nll", "nll_standard_error", "log_px", "kl", "active_units", "accuracy", "examples", "condition")
+    kept = (
+        "elbo",
+        "nll",
+        "nll_standard_error",
+        "log_px",
+        "kl",
+        "active_units",
+        "accuracy",
+        "examples",
+        "condition",
+        "skipped",
+    )
     return {
         "run": str(opened.folder),
         "system": opened.config.get("request", {}).get("recipe", "vae"),
@@ -130,4 +146,5 @@ def _table(rows: list[dict[str, Any]], title: str) -> str:
         )
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     text = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]
-    return "\n".join([title, *text])
+    reasons = [(row["run"], row["skipped"].get("likelihood")) for row in rows]
+    return "\n".join([title, *text, *(f"{run} has no elbo, nll and KL: {why}" for run, why in reasons if why)])

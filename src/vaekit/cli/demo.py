@@ -4,6 +4,7 @@ MNIST if it can be had, else Fashion-MNIST, else the 8 × 8 digits that are alwa
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,11 +57,10 @@ def run(options: Options) -> int:
     print(f"pictures: {', '.join(str(path) for path in pictures.values())}")
     print(f"report: {after_training(run)[0]}")
     print("next:")
-    print(
-        f"  vaekit evaluate {options.out} --samples 5000      the likelihood with more samples, on all of the test set"
-    )
-    print(f"  vaekit train {name} --prior mixture --out runs/mixture      another prior")
-    print(f"  vaekit encode {options.out} -o latents.npz      embeddings with their uncertainty")
+    folder = shlex.quote(f"{options.out}")
+    print(f"  vaekit evaluate {folder} --samples 5000      the likelihood with more samples, on all of the test set")
+    print(f"  vaekit train {shlex.quote(name)} --prior mixture --out runs/mixture      another prior")
+    print(f"  vaekit encode {folder} -o latents.npz      embeddings with their uncertainty")
     return 0
 
 

@@ -103,7 +103,7 @@ def text(figures: dict[str, Any], estimators: Sequence[Estimator] = ()) -> str:
 
     which = "all rows" if figures["split"] == "all" else f"{figures['split']} split"
     head = (
-        f"{figures['data']}, {which}, {figures['examples']:,} examples, "
+        f"{figures['data']}, {which}, {figures['examples']:,} example{'s' * (figures['examples'] != 1)}, "
         f"binarisation {figures['binarization']}; nats per example"
     )
     lines = [head + (f", products in {figures['precision']}" if figures["precision"] != "float32" else "")]
@@ -120,7 +120,8 @@ def text(figures: dict[str, Any], estimators: Sequence[Estimator] = ()) -> str:
         line("elbo", f"{figures['elbo']:.3f}", "evidence lower bound: log p(x|z) − KL")
         error = figures["nll_standard_error"]
         spread = f" ± {error:.3f}" if error is not None else ""
-        line("nll", f"{figures['nll']:.3f}{spread}", f"−log p(x), {figures['samples']:,} importance samples")
+        draws = f"{figures['samples']:,} importance sample{'s' * (figures['samples'] != 1)}"
+        line("nll", f"{figures['nll']:.3f}{spread}", f"−log p(x), {draws}")
     if figures["bits_per_dim"] is not None and figures["p_of_x"] == "probability":
         line(
             "bits per dim", f"{figures['bits_per_dim']:.4f}", "nll / (values · log 2); no dequantisation: a probability"

@@ -4,6 +4,7 @@ Samples then come from where the encodings are; for a plain autoencoder it is wh
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ def run(options: Options) -> int:
             quiet=options.json,
         )
     except Interrupted as error:
-        command = f"vaekit fit-prior {options.run} --resume --out {error.folder}"
+        command = shlex.join(["vaekit", "fit-prior", f"{options.run}", "--resume", "--out", f"{error.folder}"])
         raise Interrupted(error.message, error.folder, command) from None
     before, after = (each.best.get("validation_elbo") for each in (load(options.run), new))
     if options.json:
@@ -70,5 +71,5 @@ def run(options: Options) -> int:
         return 0
     figures = f"  validation elbo {after:.3f}, before {before:.3f} nats per example" if after and before else ""
     print(f"{new.folder}{figures}")
-    print(f"next: vaekit sample {new.folder} -n 64 -o FILE", file=sys.stderr)
+    print(f"next: vaekit sample {shlex.quote(f'{new.folder}')} -n 64 -o FILE", file=sys.stderr)
     return 0

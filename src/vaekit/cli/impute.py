@@ -114,6 +114,8 @@ def _write(options: Options, data_set: Dataset, rows: Split, x: np.ndarray, spli
     if ending == ".npz" and rows.mask is not None:
         columns["mask"] = rows.mask
     if rows.label is not None:
-        label = found[1].get("label", "label") if found is not None else "label"
+        # The name of the run's own data says so as well.
+        named_by = data.path_and_options(data_set.name)
+        label = named_by[1].get("label", "label") if named_by is not None else "label"
         columns[f"{label}"] = data_set.written(rows.label)
     write(options.out, columns)

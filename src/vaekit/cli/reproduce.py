@@ -4,6 +4,7 @@ Without a paper it lists those there are."""
 
 from __future__ import annotations
 
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,7 +66,7 @@ def run(options: Options) -> int:
         with flushing_denormals():
             done = paper.reproduce(request)
     except Interrupted as error:
-        where = f" --out {options.out}" if options.out else ""
+        where = f" --out {shlex.quote(f'{options.out}')}" if options.out else ""
         raise Interrupted(error.message, error.folder, f"vaekit reproduce {paper.name}{where} --resume") from None
     if options.save:
         path = results_file(paper, request.variants)

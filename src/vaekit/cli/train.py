@@ -5,6 +5,7 @@ Parts are named in one small form: --prior mixture:num_components=50 (vaekit lis
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
@@ -268,7 +269,7 @@ def _finish(options: Options, finished: Run) -> None:
     figure = "elbo" if "validation_elbo" in best else "log_px"
     value = "not finite" if summary[figure] is None else f"{summary[figure]:.3f} nats per example"
     print(f"{summary['run']}  validation {figure} {value} (epoch {best['epoch']})")
-    folder = summary["run"]
+    folder = shlex.quote(summary["run"])
     ending = "png" if is_image(finished.data.shape) else "npz"
     _say(options, f"next: vaekit evaluate {folder}")
     _say(options, f"      vaekit sample {folder} -n 64 -o samples.{ending}")
@@ -283,8 +284,9 @@ def _report(options: Options, finished: Run) -> tuple[Path | None, list[Finding]
 
     try:
         return after_training(finished)
-    except Exception as error:
-        _say(options, f"warning: the report was not drawn ({error}); vaekit report {finished.folder} tries again.")
+    except (Exception, KeyboardInterrupt) as error:
+        why, folder = f"{error}" or "interrupted", shlex.quote(f"{finished.folder}")
+        _say(options, f"warning: the report was not drawn ({why}); vaekit report {folder} tries again.")
         return None, []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -90,7 +91,7 @@ def read_json(path: Path) -> Any:
         if (new / ASIDE).exists():
             raise UserError(
                 f"{path} is not there: a new run was just taking the place of the one before when it was killed.",
-                hint=f"vaekit train --resume {new} finishes that.",
+                hint=f"vaekit train --resume {shlex.quote(f'{new}')} finishes that.",
             ) from None
         raise UserError(f"{path} is not there: {path.parent} is not a run folder.") from None
     except RecursionError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -113,6 +114,10 @@ class Keeper:
             with writing(self.folder):
                 yield
         except NotWritten as error:
-            hint = f"vaekit train --resume {self.folder} goes on from there" if self.saved else "start again"
+            hint = (
+                f"vaekit train --resume {shlex.quote(f'{self.folder}')} goes on from there"
+                if self.saved
+                else "start again"
+            )
             kept = "the last state saved is kept" if self.saved else "nothing was saved yet"
             raise UserError(error.message, f"{kept}: make room or make it writable, then {hint}.") from error
