@@ -101,7 +101,8 @@ class Run:
         if not document["by_name"]:
             raise UserError(f"{self.folder} was trained on arrays given in Python; give the data to evaluate on.")
         data = data_sets.load(document["name"]).read_as(self.kind)
-        if data.fingerprint != document.get("loaded", document.get("fingerprint")):
+        # Runs of older versions do not say what was loaded.
+        if document.get("loaded", data.fingerprint) != data.fingerprint:
             raise UserError(
                 f"{data.name} is not the data that {self.folder} was trained on, or it has changed.",
                 hint="bring the old data back, or name it as DATA: it is then other data, read as the model reads it.",
