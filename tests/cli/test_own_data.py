@@ -177,3 +177,15 @@ def test_commands_and_counts_can_be_read(vaekit: Command, trained: np.ndarray) -
     figures = vaekit("evaluate", "my run", "--samples", 1, "--limit", 1).out
     assert " 1 example," in figures
     assert " 1 importance sample\n" in figures
+
+
+@pytest.mark.parametrize("said", ["kind=grey", "binarization=dynamic"])
+def test_grey_levels_from_0_to_1_once_more(
+    said: str, vaekit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    np.save("grey.npy", np.random.RandomState(0).rand(40, 4, 4).astype(np.float32))
+    assert vaekit("train", f"grey.npy:{said}", *SMALL, "--out", "r").code == 0
+    _, hint = vaekit.refused("evaluate", "r", "grey.npy", "--samples", 2)
+    assert hint == f"numbers from 0 to 1 are taken for grey levels if you say {said}."
+    assert vaekit("evaluate", "r", f"grey.npy:{said}", "--samples", 2).code == 0

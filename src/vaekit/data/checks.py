@@ -90,7 +90,13 @@ class Checked:
         if isinstance(kind, Real):
             return
         top = getattr(kind, "levels", getattr(kind, "num_categories", math.inf)) - 1
-        self._check_whole(f"the kind '{kind.describe()}'", top)
+        hint = ""
+        if top == 255 and all(
+            find(each, lambda chunk: (chunk < 0) | (chunk > 1)) is None for each in self.arrays.values()
+        ):
+            said = "kind=grey" if isinstance(kind, GreyLevels) else "binarization=dynamic"
+            hint = f"numbers from 0 to 1 are taken for grey levels if you say {said}."
+        self._check_whole(f"the kind '{kind.describe()}'", top, hint)
 
     def _dynamic(self, kind: str | None, bits: bool) -> Kind:
         if kind not in (None, "binary", "grey"):
