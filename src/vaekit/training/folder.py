@@ -150,7 +150,9 @@ def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> No
             if place == "settings/device":
                 say(f"warning: {folder} was started on another device: it will not end with the same bytes.")
             elif key == "phases" and place.endswith("/epochs"):
-                _check_not_finished(folder, int(place.split("/")[1]), old, new)
+                # The length of a warm-up goes with that of its phase.
+                if len(levels := place.split("/")) == 3:
+                    _check_not_finished(folder, int(levels[1]), old, new)
             else:
                 raise UserError(
                     f"{folder} was started with {_said(place)} {old}, and not {new}; it cannot be resumed.",
