@@ -44,6 +44,33 @@ def test_what_does_not_vary_is_judged_by_rounding() -> None:
         assert_mean(constant + 1e-6, 3.0, "a wrong constant")
 
 
+@pytest.mark.filterwarnings("ignore:std")  # of a single draw
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_passes_for_nothing(bad: float) -> None:
+    with seeded():
+        samples = torch.randn(1000, 2).double()
+    for spoilt in (torch.full_like(samples, bad), samples.index_fill(1, torch.tensor([1]), bad)):
+        with pytest.raises(AssertionError, match="is not finite"):
+            assert_mean(spoilt, 0.0, "spoilt")
+        with pytest.raises(AssertionError, match="is not finite"):
+            assert_mean_at_most(spoilt, bad, "spoilt")
+    with pytest.raises(AssertionError, match="the standard error is not finite"):
+        assert_mean(samples[:1], samples[0], "a single draw")
+
+
+def test_a_density_that_is_no_number_somewhere_is_refused() -> None:
+    """It is five nats off as well, and must not be let through because it is no number where few draws lie."""
+
+    def log_prob(points: torch.Tensor) -> torch.Tensor:
+        z = points.squeeze(-1)
+        return (Normal(0.0, 1.0).log_prob(z) + 5).where(z.abs() < 6, math.nan)
+
+    with seeded():
+        samples = torch.randn(5000, 1)
+    with pytest.raises(AssertionError, match="the integral of a density minus one: .* is not finite"):
+        check_density(log_prob, samples, "a density")
+
+
 def test_one_sided() -> None:
     with seeded():
         samples = torch.randn(10_000).double()

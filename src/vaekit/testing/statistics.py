@@ -98,12 +98,15 @@ def assert_within(difference: Tensor, error: Tensor, what: str) -> None:
     """A difference whose expectation is zero is zero within 4 of its standard errors.
 
     Raises:
-        AssertionError: saying by how many standard errors it is off.
+        AssertionError: saying by how many standard errors it is off, or that it or its error is not a finite number.
     """
+    difference = difference.detach()
+    assert bool(difference.isfinite().all()), f"{what}: the difference is not finite: {_show(difference)}"
+    assert bool(error.isfinite().all()), f"{what}: the standard error is not finite: {_show(error)}"
     allowed = allowed_errors(difference.numel())
     # A quantity that does not vary at all is left to rounding.
-    excess = difference.detach().abs() - rounding_of(difference)
-    ratio = (excess / error).nan_to_num(nan=0.0)
+    excess = difference.abs() - rounding_of(difference)
+    ratio = torch.where(excess > 0, excess / error, 0)
     worst = ratio.max().item()
     assert worst <= allowed, (
         f"{what}: off by {difference.flatten()[ratio.argmax()].item():.4g}, which is {worst:.3g} standard errors; "
