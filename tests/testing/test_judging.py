@@ -67,7 +67,7 @@ def test_a_density_that_is_no_number_somewhere_is_refused() -> None:
 
     with seeded():
         samples = torch.randn(5000, 1)
-    with pytest.raises(AssertionError, match="the integral of a density minus one: .* is not finite"):
+    with pytest.raises(AssertionError, match=r"the integral of a density minus one: .* is not finite"):
         check_density(log_prob, samples, "a density")
 
 
