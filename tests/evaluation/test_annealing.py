@@ -11,6 +11,7 @@ import torch
 import vaekit as vk
 from vaekit.errors import UserError
 from vaekit.evaluation.annealing import SCHEDULES, Path, annealed, sandwich
+from vaekit.evaluation.gaps import gaps
 from vaekit.evaluation.hmc import density_at, move
 from vaekit.testing import enumerable, linear_gaussian, seeded
 from vaekit.testing.statistics import assert_equal, assert_mean, assert_mean_at_most, assert_same, assert_within
@@ -166,6 +167,16 @@ def test_what_cannot_be_moved_is_refused() -> None:
     )
     with pytest.raises(UserError, match="no density"):
         sandwich(point, [vk.Batch(torch.zeros(2, 3))], FEW)
+
+
+@pytest.mark.parametrize("figures", [annealed, sandwich, gaps])
+def test_a_prior_that_is_estimated_is_refused(figures) -> None:
+    """Powers of an unbiased estimate are biased: the upper bound would lie below log p(x)."""
+    likelihood = vk.likelihoods.Gaussian(vk.networks.MLP(2, hidden=(4,)), (3,))
+    posterior = vk.posteriors.Diagonal(vk.networks.MLP(3, hidden=(4,)), 2)
+    model = vk.VAE(vk.priors.TwoStage(2, hidden=(4,)), posterior, likelihood)
+    with pytest.raises(UserError, match=r"log p\(z\) of its prior is itself an estimate"):
+        figures(model, [vk.Batch(torch.zeros(2, 3))])
 
 
 def test_same_seed_same_figures() -> None:

@@ -112,7 +112,7 @@ def annealed(
         progress: told the number of rows finished.
 
     Raises:
-        UserError: if the latents cannot be moved through real space.
+        UserError: if the latents cannot be moved through real space, or log p(z) is itself an estimate.
     """
     columns = [Column() for _ in range(3)]
     with evaluating(model, seed):
@@ -151,7 +151,7 @@ def sandwich(
         path, seed, budget, progress: as of :func:`annealed`.
 
     Raises:
-        UserError: if the latents cannot be moved through real space.
+        UserError: if the latents cannot be moved through real space, or log p(z) is itself an estimate.
     """
     columns = [Column() for _ in range(3)]
     with evaluating(model, seed):

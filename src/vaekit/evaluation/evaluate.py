@@ -15,7 +15,7 @@ from vaekit.evaluation.chunk import Compiled
 from vaekit.evaluation.estimators.question import Estimator, Question, error_of
 from vaekit.evaluation.fitness import check_finite, check_likelihood_fits
 from vaekit.evaluation.latents import active_units, encodings
-from vaekit.evaluation.likelihood import bound, discrete, evaluating, log_likelihood
+from vaekit.evaluation.likelihood import bound, discrete, evaluating, log_likelihood, prior_is_bound
 from vaekit.kernels import rounding
 
 PRECISIONS = "float32", "bfloat16"  # in which the likelihood was found to be the same (benchmarks/rounding.py)
@@ -186,7 +186,7 @@ def evaluate(
         # Of discrete data p(x) is a probability and at most 1; of real data a density, which depends on the units.
         "p_of_x": "probability" if discrete(model) else "density",
         # Of some priors log p(z) is itself only bounded: the KL is then too high and the elbo too low by that gap.
-        "prior_is_bound": any(getattr(module, "is_bound", False) for module in model.modules()),
+        "prior_is_bound": prior_is_bound(model),
         "samples": samples,
         "precision": precision,
         "split": split,

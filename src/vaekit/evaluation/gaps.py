@@ -73,7 +73,7 @@ def gaps(
         progress: told the number of rows finished.
 
     Raises:
-        UserError: if the latents are not real.
+        UserError: if the latents are not real, or log p(z) is itself an estimate.
     """
     columns = [Column() for _ in range(3)]
     with evaluating(model, seed):

@@ -13,7 +13,7 @@ from vaekit.data.batch import Batch
 from vaekit.distributions.chain import levels
 from vaekit.distributions.masked import log_prob
 from vaekit.distributions.trail import Trail
-from vaekit.evaluation.likelihood import without_chance
+from vaekit.evaluation.likelihood import prior_is_bound, without_chance
 from vaekit.models.draw import bare, beside, named
 
 
@@ -36,7 +36,7 @@ def why_no_ratio(model: Any, batch: Batch) -> str | None:
 
 
 def why_not_real(model: Any, batch: Batch) -> str | None:
-    """Why latents cannot be moved through real space, as a clause; ``None`` if they can be.
+    """Why latents cannot be moved through real space by log p(x, z), as a clause; ``None`` if they can be.
 
     Args:
         model: what is asked about.
@@ -44,6 +44,9 @@ def why_not_real(model: Any, batch: Batch) -> str | None:
     """
     if reason := why_no_ratio(model, batch):
         return reason
+    # E[p̂(z)] = p(z), but neither its powers nor moves that are accepted by it are those of p(z) in the mean.
+    if prior_is_bound(model):
+        return "log p(z) of its prior is itself an estimate, with draws of its own"
     before = Trail()
     for name, conditional in levels(model.encode(batch.x, batch.condition)).items():
         q = conditional(before)
@@ -71,7 +74,7 @@ class Joint:
     """The densities of a batch; latents z are ``(draws, batch, units)``, all levels on the last axis.
 
     Args:
-        model: with real latents, see :func:`why_not_real`.
+        model: with real latents and a density that can be computed, see :func:`why_not_real`.
         batch: the rows.
     """
 

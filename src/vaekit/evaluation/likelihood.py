@@ -47,6 +47,11 @@ def without_chance(model: Any) -> bool:
     return getattr(getattr(model, "posterior", None), "deterministic", False)
 
 
+def prior_is_bound(model: Any) -> bool:
+    """Whether log p(z) is estimated with draws of its own, and at most log p(z) in the mean."""
+    return any(getattr(module, "is_bound", False) for module in model.modules())
+
+
 def discrete(model: Any) -> bool:
     """Whether p(x|z) is a probability, and no density that depends on units."""
     return getattr(getattr(model, "likelihood", None), "discrete", False)
