@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch.distributions import Normal
 
 import vaekit as vk
+from vaekit.data.dataset import Split
+from vaekit.data.kinds import Binary
+from vaekit.data.loader import Loader
 from vaekit.distributions.aggregate import from_all, minibatch_stratified, minibatch_weighted
 from vaekit.errors import UserError
+from vaekit.evaluation.estimators.question import Question
+from vaekit.evaluation.estimators.split import KLSplit
 from vaekit.evaluation.split import split_kl
 from vaekit.testing import enumerable, linear_gaussian, seeded
 from vaekit.testing.statistics import assert_equal, assert_mean
@@ -89,6 +95,31 @@ def test_rows_that_are_far_apart_are_told() -> None:
     model = linear_gaussian.wrong(diagonal=True).model
     x = torch.tensor([[-1e3, 0.0, 0.0], [1e3, 0.0, 0.0]]).double()
     assert_equal(split_kl(model, [vk.Batch(x)], vk.Batch(x)).index_code, math.log(2), "log 2")
+
+
+@pytest.mark.parametrize("condition", [False, True])
+def test_a_dynamic_binarisation_is_drawn_once(condition: bool) -> None:
+    """Narrow posteriors of grey rows: z is of a row that q(z) holds, so that it says at most log N of it."""
+    grey = np.random.RandomState(0).randint(64, 192, (30, 12)).astype(np.uint8)
+    label = torch.eye(2)[torch.arange(30) % 2].numpy() if condition else None
+    loader = Loader(Split(grey, condition=label), Binary(levels=256, binarization="dynamic"), batch_size=7)
+    with seeded():
+        posterior = vk.posteriors.Diagonal(vk.networks.MLP(12, (16,), condition_dim=2 * condition), 2)
+        likelihood = vk.likelihoods.Bernoulli(vk.networks.MLP(2, (4,), condition_dim=2 * condition), (12,))
+        model = vk.VAE(vk.priors.StandardNormal(2), posterior, likelihood)
+    with torch.no_grad():
+        *_, bias = (weight for weight in posterior.head.parameters() if weight.ndim == 1)
+        bias[2:] -= 6
+    figures = KLSplit(draws=20)(Question(model, loader, None, 1, seed=0))
+    assert figures["split_index_code"] <= math.log(30) + 1e-4
+    assert figures["split_marginal_kl"] > 0
+    frozen = torch.cat([batch.x for batch in loader.fixed(0)])
+    conditions = None if label is None else torch.from_numpy(label)
+    order = torch.randperm(30, generator=torch.Generator().manual_seed(0))[:20].sort().values
+    draws = vk.Batch(frozen[order], condition=None if conditions is None else conditions[order])
+    truth = split_kl(model, [vk.Batch(frozen, condition=conditions)], draws, seed=0)
+    for name in ("index_code", "marginal_kl", "total_correlation", "dimension_kl"):
+        assert figures[f"split_{name}"] == pytest.approx(getattr(truth, name).mean().item(), rel=1e-4), name
 
 
 def test_labels_that_are_summed_out_and_codes_are_refused() -> None:

@@ -69,7 +69,7 @@ class Loader:
 
     The tensor holds all rows, or a window of a memory-mapped file, the next window being read meanwhile.
     Values stay as they are stored (``uint8`` stays ``uint8``) until the kind prepares a batch on the
-    device; dynamic binarisation therefore draws afresh each time.
+    device; dynamic binarisation therefore draws afresh each time, but for :meth:`fixed`.
 
     Args:
         split: the rows.
@@ -140,6 +140,19 @@ class Loader:
     def __iter__(self) -> Iterator[Batch]:
         """All rows once, in order."""
         return self.between(0, self.rows_in_order)
+
+    def fixed(self, seed: int) -> Iterator[Batch]:
+        """All rows once, in order, that hold the same each time: a dynamic binarisation draws from ``seed``."""
+        seeds = torch.Generator().manual_seed(seed)
+        batches = iter(self)
+        while True:
+            # Seeding reaches every GPU.
+            with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+                torch.manual_seed(int(torch.randint(1 << 62, (), generator=seeds)))
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
 
     @property
     def rows_in_order(self) -> int:

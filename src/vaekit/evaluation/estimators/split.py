@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from vaekit.config import part
+from vaekit.data.batch import Batch
 from vaekit.evaluation.estimators.question import Line, Question, at_least, error_of, with_error
 from vaekit.evaluation.likelihood import evaluating
 from vaekit.evaluation.split import split_kl, why_no_split
@@ -37,8 +40,10 @@ class KLSplit:
     def __call__(self, question: Question) -> dict[str, Any]:
         loader = question.loader
         order = torch.randperm(loader.rows_in_order, generator=torch.Generator().manual_seed(question.seed))
-        draws = loader.rows(order[: self.draws].sort().values)
-        split = split_kl(question.model, loader, draws, seed=question.seed, progress=question.progress)
+        # One binarisation for both: q(z) is to hold the very q(z|x) that z is drawn from.
+        draws = _picked(loader.fixed(question.seed), order[: self.draws].sort().values)
+        rows = loader.fixed(question.seed)
+        split = split_kl(question.model, rows, draws, seed=question.seed, progress=question.progress)
         named = split._asdict() | {"kl": split.index_code + split.marginal_kl}
         figures: dict[str, Any] = {}
         for name, values in named.items():
@@ -59,3 +64,19 @@ class KLSplit:
             for key, (name, what) in said.items()
             if figures[f"split_{key}"] is not None
         ]
+
+
+def _picked(batches: Iterable[Batch], rows: Tensor) -> Batch:
+    """The rows of some numbers ``(picked,)`` as they stand in batches of all rows; what the model encodes of them."""
+    columns: tuple[list[Tensor], list[Tensor]] = [], []
+    start = 0
+    for batch in batches:
+        stop = start + len(batch.x)
+        here = (rows[(rows >= start) & (rows < stop)] - start).to(batch.x.device)
+        for column, values in zip(columns, (batch.x, batch.condition), strict=True):
+            if values is not None:
+                column.append(values[here])
+        start = stop
+    x, condition = (torch.cat(column) if column else None for column in columns)
+    assert x is not None
+    return Batch(x, condition=condition)
