@@ -77,7 +77,7 @@ class Trained:
 
         Args:
             samples: draws for each row.
-            rows: only the first so many of the split.
+            rows: only so many of the split, at even distances.
             split: which.
         """
         key = (split, samples, rows)
