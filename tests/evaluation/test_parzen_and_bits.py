@@ -6,13 +6,14 @@ import math
 
 import pytest
 import torch
+from torch import nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal
 
 import vaekit as vk
 from vaekit.evaluation.bits import bits_per_dimension, dequantized
 from vaekit.evaluation.likelihood import evaluating, log_likelihood
 from vaekit.evaluation.parzen import parzen_window
-from vaekit.testing import linear_gaussian
+from vaekit.testing import linear_gaussian, seeded
 from vaekit.testing.statistics import assert_equal, assert_mean_at_most
 
 
@@ -32,6 +33,27 @@ def test_a_window_is_a_mixture_of_normals_on_samples() -> None:
         assert mixture(result.width * factor).log_prob(other).mean() <= best, "the width is the best of those tried"
     # Few samples in three dimensions, and means without the noise: far below the truth on average.
     assert_mean_at_most(result.log_p - oracle.log_p(x), 0.0, "the window against log p(x)")
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1e3, 1e6), (1e-3, 0.0)])
+def test_a_window_in_any_units(scale: float, offset: float) -> None:
+    """Single precision, far from 0: the width is the best there is, and no digits are lost."""
+    with seeded():
+        samples, known, x = (scale * torch.randn(rows, 20) + offset for rows in (300, 40, 10))
+
+    class Fixed(nn.Module):
+        def generate(self, count: int, condition: None) -> Normal:
+            return Normal(samples, 1.0)
+
+    result = parzen_window(Fixed(), [vk.Batch(x)], [vk.Batch(known)], 300)
+
+    def window(width: float, rows: torch.Tensor) -> torch.Tensor:
+        components = Independent(Normal(samples.double(), width), 1)
+        return MixtureSameFamily(Categorical(torch.ones(300).double()), components).log_prob(rows.double())
+
+    assert_equal(result.log_p, window(result.width, x), "the window")
+    widths = [scale * 10 ** (index / 8) for index in range(-24, 25)]
+    assert window(result.width, known).mean() >= max(window(width, known).mean() for width in widths) - 0.05
 
 
 def test_bits() -> None:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-DISTANCES = 1 << 21  # computed at once, in double precision
+from vaekit.evaluation.distances import DISTANCES, euclidean
+
 # Of √(|a|² + |b|²): distances that differ by less are equal. Features are in single precision, and where data have few
 # levels most distances would be.
 SLACK = 5e-7
@@ -53,7 +54,7 @@ def neighbourhoods(
     caught = torch.zeros(len(samples), dtype=torch.bool, device=samples.device)
     in_balls = recalled = covered = 0
     for start, some in _blocks(rows, max(len(rows), len(samples)), distances):
-        apart = _distances(some, samples, centre, SLACK)
+        apart = euclidean(some, samples, centre, SLACK)
         inside = apart <= _reach(rows, start, some, k, centre).unsqueeze(1)
         caught |= inside.any(0)
         in_balls += int(inside.sum())
@@ -73,20 +74,7 @@ def _blocks(points: Tensor, others: int, distances: int) -> list[tuple[int, Tens
 
 def _reach(points: Tensor, start: int, some: Tensor, k: int, centre: Tensor) -> Tensor:
     """Distance to the k-th nearest other point, of the points from number ``start`` on, ``(some,)``."""
-    apart = _distances(some, points, centre)
+    apart = euclidean(some, points, centre)
     own = torch.arange(len(some), device=some.device)
     apart[own, start + own] = torch.inf
     return apart.kthvalue(k, 1).values
-
-
-def _distances(a: Tensor, b: Tensor, centre: Tensor, slack: float = 0.0) -> Tensor:
-    """‖a_i − b_j‖ less ``slack`` times √(‖a_i‖² + ‖b_j‖²), ``(rows of a, rows of b)``, in float64."""
-    a = a - centre
-    size = max(1, DISTANCES // b.shape[1])
-    result = a.new_empty(len(a), len(b))
-    for start in range(0, len(b), size):
-        wide = b[start : start + size] - centre
-        sizes = a.square().sum(1, keepdim=True) + wide.square().sum(1)
-        here = torch.addmm(sizes, a, wide.T, alpha=-2).clamp_min_(0).sqrt_()
-        result[:, start : start + size] = here.sub_(sizes.sqrt_(), alpha=slack) if slack else here
-    return result

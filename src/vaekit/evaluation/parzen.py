@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -11,11 +11,11 @@ from torch import Tensor
 
 from vaekit.data.batch import Batch
 from vaekit.evaluation.collect import Column
+from vaekit.evaluation.distances import DISTANCES, euclidean
 from vaekit.evaluation.likelihood import evaluating
 
-# Widths that are tried, in units of the model's x: as wide as a range and as narrow as a grey level.
-WIDTHS = tuple(10 ** (-2.5 + index / 8) for index in range(25))
-DISTANCES = 1 << 22  # computed at once
+WIDTHS = 25  # that are tried
+NARROWEST = 1e-3  # of them, in units of the widest: on copies of samples the window grows without end
 AT_ONCE = 500  # samples drawn at once
 
 
@@ -36,7 +36,7 @@ def parzen_window(
     validation: Iterable[Batch],
     count: int = 10_000,
     *,
-    widths: tuple[float, ...] = WIDTHS,
+    widths: tuple[float, ...] | None = None,
     seed: int = 0,
 ) -> Parzen:
     """Parzen window estimate with means of p(x|z), z ~ p(z), as in Goodfellow et al. 2014 and Makhzani et al. 2015.
@@ -50,7 +50,7 @@ def parzen_window(
         batches: the rows.
         validation: other rows, on which σ is chosen.
         count: samples of the model.
-        widths: σ to choose from.
+        widths: σ to choose from; by default 25 around the best there is, in units of the model's x.
         seed: of the samples.
     """
     with evaluating(model, seed):
@@ -62,6 +62,7 @@ def parzen_window(
             rows = torch.arange(start, start + size, device=known.device) % len(known)
             samples.add(model.generate(size, None if condition is None else condition[rows]).mean.flatten(1))
         centres = samples.value
+        widths = widths or _bracket(known, centres)
         scores = _log_p(known, centres, widths).mean(1).tolist()
         width = max(zip(scores, widths, strict=True))[1]
         x, _ = _all(batches)
@@ -82,15 +83,32 @@ def _log_p(x: Tensor, centres: Tensor, widths: tuple[float, ...]) -> Tensor:
     """log of the mixture of normals at every row, ``(widths, rows)``."""
     dimensions = x.shape[1]
     constants = [math.log(len(centres)) + 0.5 * dimensions * math.log(2 * math.pi * width**2) for width in widths]
-    pieces = []
-    for rows in x.split(max(1, DISTANCES // len(centres))):
-        squared = torch.cdist(rows, centres).square()
-        pieces.append(
-            torch.stack(
-                [
-                    (squared * (-0.5 / width**2)).logsumexp(1) - constant
-                    for width, constant in zip(widths, constants, strict=True)
-                ]
-            )
+    pieces = [
+        torch.stack(
+            [
+                (squared * (-0.5 / width**2)).logsumexp(1) - constant
+                for width, constant in zip(widths, constants, strict=True)
+            ]
         )
+        for squared in _squared(x, centres)
+    ]
     return torch.cat(pieces, 1)
+
+
+def _bracket(x: Tensor, centres: Tensor) -> tuple[float, ...]:
+    """Widths from the distance to the nearest sample to that to all of them.
+
+    The best σ² is the mean over rows and values of squared distances to samples in which the near ones weigh more.
+    """
+    ends = torch.cat([torch.stack([squared.amin(1), squared.mean(1)]) for squared in _squared(x, centres)], 1)
+    nearest, widest = (ends.mean(1) / x.shape[1]).sqrt().tolist()
+    widest = widest or 1.0
+    narrowest = max(nearest, NARROWEST * widest)
+    return tuple(narrowest * (widest / narrowest) ** (index / (WIDTHS - 1)) for index in range(WIDTHS))
+
+
+def _squared(x: Tensor, centres: Tensor) -> Iterator[Tensor]:
+    """Squared distances from some rows at a time to all samples, ``(some, samples)``."""
+    middle = centres.mean(0, dtype=torch.float64)
+    for rows in x.split(max(1, DISTANCES // len(centres))):
+        yield euclidean(rows, centres, middle).square_()
