@@ -56,3 +56,19 @@ def test_parameters_keep_no_gradient() -> None:
     gaps(oracle.model, [vk.Batch(oracle.sample(2))], steps=2, samples=10)
     assert all(parameter.grad is None for parameter in oracle.model.parameters())
     assert torch.is_grad_enabled()
+
+
+def over_confident(factor: float) -> linear_gaussian.LinearGaussian:
+    """The encoder's means are off by 1.5 standard deviations of the best diagonal posterior, its scales by a factor."""
+    weight, bias, scale = (getattr(linear_gaussian.wrong(), name) for name in ("weight", "bias", "scale"))
+    matrix, offset, covariance = linear_gaussian.exact_conditional(weight, bias, scale)
+    variance = 1 / torch.linalg.inv(covariance).diagonal()
+    q = linear_gaussian.Conditional(matrix, offset + 1.5 * variance.sqrt(), torch.diag(factor**2 * variance))
+    return linear_gaussian.with_posterior(weight, bias, scale, q, diagonal=True)
+
+
+def test_a_poor_encoder_does_not_lower_log_p() -> None:
+    oracle = over_confident(0.3)
+    x = oracle.sample(20)
+    result = gaps(oracle.model, [vk.Batch(x)], steps=300, samples=1000)
+    assert_mean(result.log_p - oracle.log_p(x), 0.0, "log p(x)", 0.01)

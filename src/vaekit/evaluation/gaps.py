@@ -24,7 +24,7 @@ class Gaps(NamedTuple):
     """Per-example figures in nats, each ``(examples,)``.
 
     Attributes:
-        log_p: an importance-weighted estimate of log p(x), with draws from both posteriors.
+        log_p: an importance-weighted estimate of log p(x), with draws from the even mixture of both posteriors.
         elbo_free: L[q*] of the best diagonal Gaussian that was found for the row.
         elbo: L[q] of the encoder's posterior.
     """
@@ -84,30 +84,29 @@ def gaps(
             for rows, _ in chunks(batch._replace(label=None), draws, most, 1):
                 joint = Joint(model, rows)
                 free = _fit(joint, steps, draws, learning_rate)
-                elements = len(rows.x) * rows.x[0].numel()
-                weights = [
-                    _log_w(joint, draw, log_q, samples, max(1, most // elements))
-                    for draw, log_q in (
-                        (lambda count, free=free: free.sample(torch.Size([count])), free.log_prob),
-                        (joint.start, joint.log_q),
-                    )
-                ]
-                log_p = torch.cat(weights).logsumexp(0) - math.log(2 * samples)
-                for column, figure in zip(columns, (log_p, *(log_w.mean(0) for log_w in weights)), strict=True):
+                at_once = max(1, most // (len(rows.x) * rows.x[0].numel()))
+                of_free, of_encoder = (
+                    _densities(joint, free, draw, samples, at_once)
+                    for draw in (lambda count, free=free: free.sample(torch.Size([count])), joint.start)
+                )
+                log_joint, log_free, log_q = torch.cat([of_free, of_encoder], 1)
+                # All draws as if from the mixture of both, so that a poor encoder's do no harm (Veach & Guibas 1995).
+                log_w = log_joint - torch.logaddexp(log_free, log_q) + math.log(2)
+                log_p = log_w.logsumexp(0) - math.log(2 * samples)
+                elbo_free, elbo = of_free[0] - of_free[1], of_encoder[0] - of_encoder[2]
+                for column, figure in zip(columns, (log_p, elbo_free.mean(0), elbo.mean(0)), strict=True):
                     column.add(figure)
                 progress(len(rows.x))
     return Gaps(*(column.value for column in columns))
 
 
-def _log_w(
-    joint: Joint, draw: Callable[[int], Tensor], log_q: Callable[[Tensor], Tensor], samples: int, at_once: int
-) -> Tensor:
-    """log p(x, z) − log q(z) of that many draws, ``(samples, batch)``."""
+def _densities(joint: Joint, free: Independent, draw: Callable[[int], Tensor], samples: int, at_once: int) -> Tensor:
+    """log p(x, z), log q*(z) and log q(z|x) of that many draws, ``(3, samples, batch)``."""
     pieces = []
     for start in range(0, samples, at_once):
         z = draw(min(at_once, samples - start))
-        pieces.append(joint.log_prior(z) + joint.log_px(z) - log_q(z))
-    return torch.cat(pieces)
+        pieces.append(torch.stack([joint.log_prior(z) + joint.log_px(z), free.log_prob(z), joint.log_q(z)]))
+    return torch.cat(pieces, 1)
 
 
 def _fit(joint: Joint, steps: int, draws: int, learning_rate: float) -> Independent:
