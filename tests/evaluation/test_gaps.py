@@ -72,3 +72,13 @@ def test_a_poor_encoder_does_not_lower_log_p() -> None:
     x = oracle.sample(20)
     result = gaps(oracle.model, [vk.Batch(x)], steps=300, samples=1000)
     assert_mean(result.log_p - oracle.log_p(x), 0.0, "log p(x)", 0.01)
+
+
+@pytest.mark.parametrize("factor", [0.1, 0.01])
+def test_the_fit_leaves_an_over_confident_encoder(factor: float) -> None:
+    oracle = over_confident(factor)
+    x = oracle.sample(20)
+    result = gaps(oracle.model, [vk.Batch(x)], samples=1000)
+    assert_mean(result.approximation, oracle.mean_field_gap, "the approximation gap", 0.01)
+    left = oracle.gap(x).mean().item() - oracle.mean_field_gap
+    assert_mean(result.amortization, left, "the amortisation gap", 0.02)

@@ -67,7 +67,7 @@ def gaps(
         samples: draws from each posterior for the figures.
         steps: of Adam.
         draws: for each step.
-        learning_rate: of the first step, in units of the starting standard deviation.
+        learning_rate: of the first step: of the mean in units of the standard deviation, and of its logarithm.
         seed: of the random numbers.
         budget: most elements of x that are decoded at once; chosen for the device if not given.
         progress: told the number of rows finished.
@@ -113,19 +113,22 @@ def _fit(joint: Joint, steps: int, draws: int, learning_rate: float) -> Independ
     """The best diagonal Gaussian for each row."""
     some = joint.start(START_DRAWS)
     centre, spread = some.mean(0), some.std(0).clamp_min(SMALLEST)
-    # In units of the start, so that one length of step suits all latents.
-    shift, log_scale = nn.Parameter(torch.zeros_like(centre)), nn.Parameter(torch.zeros_like(centre))
-
-    def q(shift: Tensor, log_scale: Tensor) -> Independent:
-        return Independent(Normal(centre + spread * shift, spread * log_scale.exp(), validate_args=False), 1)
-
+    # The mean moves in units of the present scale, so that one length of step suits all latents and any start.
+    shift, log_scale = nn.Parameter(torch.zeros_like(centre)), nn.Parameter(spread.log())
     optimizer = torch.optim.Adam([shift, log_scale], lr=learning_rate)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, max(1, steps))
     for _ in range(steps):
         with torch.enable_grad():
-            z = q(shift, log_scale).rsample(torch.Size([draws]))
-            value = joint.log_prior(z) + joint.log_px(z) - q(shift.detach(), log_scale.detach()).log_prob(z)
+            scale = log_scale.exp()
+            z = _normal(centre + scale.detach() * shift, scale).rsample(torch.Size([draws]))
+            value = joint.log_prior(z) + joint.log_px(z) - _normal(centre, scale.detach()).log_prob(z)
             shift.grad, log_scale.grad = torch.autograd.grad(-value.mean(0).sum(), (shift, log_scale))
         optimizer.step()
         falling.step()
-    return q(shift.detach(), log_scale.detach())
+        centre = centre + scale.detach() * shift
+        shift.zero_()
+    return _normal(centre, log_scale.exp())
+
+
+def _normal(loc: Tensor, scale: Tensor) -> Independent:
+    return Independent(Normal(loc, scale, validate_args=False), 1)
