@@ -7,13 +7,12 @@ import torch
 from torch.distributions import (
     Distribution,
     Independent,
-    LowRankMultivariateNormal,
     MultivariateNormal,
     Normal,
     kl_divergence,
 )
 
-from vaekit.distributions import HouseholderNormal, RankOneNormal, divergence
+from vaekit.distributions import HouseholderNormal, LowRankNormal, RankOneNormal, divergence
 from vaekit.distributions.householder_normal import reflected
 from vaekit.testing import assert_equal, assert_mean, check_gradient, seeded
 
@@ -39,7 +38,7 @@ def gaussian(name: str, dims: int = DIMS, seed: int = 0) -> tuple[Distribution, 
     if name == "low-rank":
         columns = random(ROWS, dims, 2, seed=seed + 2)
         dense = MultivariateNormal(loc, torch.diag_embed(spread) + columns @ columns.mT)
-        return LowRankMultivariateNormal(loc, columns, spread, validate_args=False), dense
+        return LowRankNormal(loc, columns, spread, validate_args=False), dense
     factor = {"rank-one": 1.0, "rank-one without a direction": 0.0, "rank-one with a large one": 100.0}[name]
     u = factor * random(ROWS, dims, seed=seed + 2)
     precision = torch.diag_embed(spread) + u[:, :, None] * u[:, None, :]
@@ -114,3 +113,33 @@ def test_a_reflection_twice_is_nothing_and_keeps_lengths() -> None:
     z = random(6, 4, seed=1)
     assert_equal(reflected(reflected(z, v), v), z, "a reflection twice")
     assert_equal(reflected(z, v).norm(dim=-1), z.norm(dim=-1), "the length")
+
+
+def test_a_precise_low_rank_density_in_single_precision() -> None:
+    """Loose along the columns, precise across them; also where the values and the batch have leading axes."""
+    loc, columns, deviation = random(ROWS, 20), random(ROWS, 20, 2, seed=1), torch.full((ROWS, 20), 1e-3).double()
+    single = LowRankNormal(loc.float(), columns.float(), deviation.float().square(), validate_args=False)
+    double = MultivariateNormal(
+        single.loc.double(),
+        torch.diag_embed(single.cov_diag.double()) + single.cov_factor.double() @ single.cov_factor.double().mT,
+    )
+    with seeded():
+        z = single.sample(torch.Size([4, 500]))
+    error = single.log_prob(z).double() - double.log_prob(z.double())
+    assert error.abs().max() < 0.01
+    z.requires_grad_()
+    (gradient,) = torch.autograd.grad(single.log_prob(z).sum(), z)
+    wide = z.detach().double().requires_grad_()
+    (exact,) = torch.autograd.grad(double.log_prob(wide).sum(), wide)
+    assert (gradient.double() - exact).norm() < 1e-3 * exact.norm()
+
+
+def test_gradients_of_low_rank() -> None:
+    loc, columns, variance = random(2, 4), random(2, 4, 2, seed=1), 0.5 + random(2, 4, seed=2).square()
+    z = random(3, 2, 4, seed=3)
+    leaves = [each.requires_grad_() for each in (loc, columns, variance, z)]
+
+    def value() -> torch.Tensor:
+        return LowRankNormal(loc, columns, variance).log_prob(z).sin().sum()
+
+    check_gradient(value, leaves, "the density of a low-rank Gaussian")

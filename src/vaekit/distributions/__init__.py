@@ -13,6 +13,7 @@ from vaekit.distributions.flow import Flow
 from vaekit.distributions.householder_normal import HouseholderNormal
 from vaekit.distributions.independent_bernoulli import IndependentBernoulli
 from vaekit.distributions.logistic_mixture import ChannelMixture, LogisticMixture
+from vaekit.distributions.low_rank_normal import LowRankNormal
 from vaekit.distributions.marginal import Marginal
 from vaekit.distributions.masked import log_prob
 from vaekit.distributions.mixture import Mixture
@@ -39,6 +40,7 @@ __all__ = [
     "HypersphericalUniform",
     "IndependentBernoulli",
     "LogisticMixture",
+    "LowRankNormal",
     "Marginal",
     "Mixture",
     "OneHots",

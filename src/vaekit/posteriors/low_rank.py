@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.distributions import LowRankMultivariateNormal
 
 from vaekit.config import part
+from vaekit.distributions import LowRankNormal
 from vaekit.networks.positive import checked_minimum, positive
 
 
@@ -39,7 +39,7 @@ class LowRank(nn.Module):
         self.rank = rank
         self.minimum_scale = checked_minimum(minimum_scale)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> LowRankMultivariateNormal:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> LowRankNormal:
         loc, raw, columns = self.head(self.network(x, condition)).split([1, 1, self.rank], dim=-2)
         variance = positive(raw.squeeze(-2), self.minimum_scale).square()
-        return LowRankMultivariateNormal(loc.squeeze(-2), columns.mT, variance, validate_args=False)
+        return LowRankNormal(loc.squeeze(-2), columns.mT, variance, validate_args=False)
