@@ -143,3 +143,12 @@ def test_gradients_of_low_rank() -> None:
         return LowRankNormal(loc, columns, variance).log_prob(z).sin().sum()
 
     check_gradient(value, leaves, "the density of a low-rank Gaussian")
+
+
+@pytest.mark.parametrize("factor", [1e2, 1e4])
+def test_variances_of_a_strong_direction_in_single_precision(factor: float) -> None:
+    u = factor * torch.tensor([[1.0, 0.0, 1e-4], [0.7, 0.7, 1e-3]])
+    q = RankOneNormal(torch.zeros(2, 3), torch.ones(2, 3), u)
+    precision = torch.eye(3).double() + u.double()[:, :, None] * u.double()[:, None, :]
+    exact = torch.linalg.inv(precision).diagonal(dim1=-2, dim2=-1)
+    assert ((q.variance - exact).abs() < 1e-5 * exact).all()

@@ -39,8 +39,13 @@ class RankOneNormal(Distribution):
 
     @property
     def variance(self) -> Tensor:
-        """Of each dimension: the diagonal of C."""
-        return 1 / self.precision_diag - self._eta * self._shrunk.square()
+        """Of each dimension: the diagonal of C, 1/D_i · (1 + Σ_{j≠i} s_j) / (1 + s) with shares s_j = u_j²/D_j of s.
+
+        With positive terms only, it is exact in single precision for any u.
+        """
+        shares = self.direction * self._shrunk
+        others = _sum_before(shares) + _sum_before(shares.flip(-1)).flip(-1)
+        return self._eta * (1 + others) / self.precision_diag
 
     @property
     def log_det_covariance(self) -> Tensor:
@@ -69,6 +74,11 @@ class RankOneNormal(Distribution):
 
     def entropy(self) -> Tensor:
         return 0.5 * (self.loc.shape[-1] * (1 + math.log(2 * math.pi)) + self.log_det_covariance)
+
+
+def _sum_before(values: Tensor) -> Tensor:
+    """Σ_{j<i} v_j for each i of the last axis."""
+    return torch.nn.functional.pad(values[..., :-1].cumsum(-1), (1, 0))
 
 
 @register_kl(RankOneNormal, RankOneNormal)
