@@ -36,6 +36,13 @@ def test_nearest_code_is_the_nearest() -> None:
     assert torch.equal(on_grid(embedding[indices])[1, 2, :, 0, 3], embedding[indices[1, 2, 0, 3]])
 
 
+def test_codes_far_from_zero_are_told_apart() -> None:
+    torch.manual_seed(0)
+    embedding = 1e4 + torch.randn(64, 8)
+    expected = torch.randint(64, (5, 3, 3))
+    assert torch.equal(nearest_on_grid(embedding, on_grid(embedding[expected])), expected)
+
+
 def test_codes_are_found_again_in_their_samples() -> None:
     torch.manual_seed(0)
     embedding = torch.randn(5, 3).double()

@@ -116,8 +116,10 @@ def nearest_on_grid(embedding: Tensor, vectors: Tensor) -> Tensor:
     Returns:
         ``(*leading, height, width)``.
     """
-    last = vectors.movedim(-3, -1)
-    return (embedding.square().sum(-1) - 2 * last @ embedding.T).argmin(-1)
+    # From the midst of the codes: far from it the square distances would differ by less than they are rounded.
+    midst = embedding.mean(0)
+    centred, last = embedding - midst, vectors.movedim(-3, -1) - midst
+    return (centred.square().sum(-1) - 2 * last @ centred.T).argmin(-1)
 
 
 def on_grid(vectors: Tensor) -> Tensor:
