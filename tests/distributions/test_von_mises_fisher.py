@@ -11,7 +11,7 @@ from scipy import special
 from torch.distributions import kl_divergence
 
 from vaekit.distributions import HypersphericalUniform, VonMisesFisher
-from vaekit.distributions.von_mises_fisher import Angles, log_area
+from vaekit.distributions.von_mises_fisher import Angles, log_area, versine
 from vaekit.testing import assert_equal, assert_mean, check_gradient, check_on_sphere, seeded
 
 DIMS = [2, 3, 4, 10, 50]
@@ -50,8 +50,17 @@ def test_mean_is_the_ratio_of_bessel_functions(dims: int) -> None:
     assert_equal((q.mean * mu).sum(-1), torch.from_numpy(expected), "the mean along μ")
 
 
+@pytest.mark.parametrize("dims", [1000, 3000])
+def test_thousands_of_dimensions(dims: int) -> None:
+    kappa = np.array([1e4, 1e5, 1e6])
+    angles = Angles(dims, torch.from_numpy(kappa))
+    assert_equal(angles.log_normalizer, torch.from_numpy(log_normalizer(dims, kappa)), "the normaliser's logarithm")
+    expected = special.ive(dims / 2, kappa) / special.ive(dims / 2 - 1, kappa)
+    assert_equal(1 - angles.mean_of(versine), torch.from_numpy(expected), "the mean along μ")
+
+
 def test_without_concentration_it_is_uniform() -> None:
-    for dims in DIMS:
+    for dims in [*DIMS, 1000, 3000]:
         q = VonMisesFisher(direction(dims), torch.zeros(1).double())
         p = HypersphericalUniform(torch.zeros(dims).double())
         assert_equal(q.log_prob(direction(dims, seed=1)), p.log_prob(direction(dims)), "log q")

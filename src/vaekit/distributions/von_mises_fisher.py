@@ -159,14 +159,19 @@ class Angles:
 
     def __init__(self, dims: int, concentration: Tensor) -> None:
         self.dims, self.concentration = dims, concentration
-        # Beyond this angle there is less than exp(−40) of the mass: 2 κ θ² / π² ≤ κ (1 − cos θ) has a Gamma's tail.
-        shape = (dims - 1) / 2
-        tail = shape + 40 + math.sqrt(80 * shape)
-        self.most = (math.pi * (tail / (2 * concentration.detach())).sqrt()).clamp_max(math.pi)
+        # The mode is at tan²(θ/2) = m₂ (1 + m₂ / (h + 2κ)) / (h + m₂ + 2κ) with m₂ = m − 2, and −h is the second
+        # derivative of log f there, −κ if m = 2. Outside the interval the density is less than exp(−48) of its peak.
+        kappa = concentration.detach().clamp_min(torch.finfo(concentration.dtype).tiny)
+        power = dims - 2
+        curvature = (4 * kappa.square() + power**2).sqrt()
+        mode = 2 * (power * (1 + power / (curvature + 2 * kappa)) / (curvature + power + 2 * kappa)).sqrt().atan()
+        reach = 20 * curvature.rsqrt()
+        self.least, self.most = (mode - reach).clamp_min(0), (mode + reach).clamp_max(math.pi)
+        width = (self.most - self.least).unsqueeze(-1)
         nodes, weights = legendre(concentration)
-        self.angles = self.most.unsqueeze(-1) * nodes
-        log_density = -concentration.unsqueeze(-1) * versine(self.angles) + (dims - 2) * self.angles.sin().log()
-        self._log_masses = log_density + weights.log() + self.most.log().unsqueeze(-1)
+        self.angles = self.least.unsqueeze(-1) + width * nodes
+        log_density = -concentration.unsqueeze(-1) * versine(self.angles) + power * self.angles.sin().log()
+        self._log_masses = log_density + weights.log() + width.log()
 
     @property
     def log_normalizer(self) -> Tensor:
@@ -186,7 +191,7 @@ class Angles:
         nodes, weights = legendre(self.concentration, NODES // 2)
         mean = self.mean_of(versine)
         above = versine(angle) > mean
-        end = torch.where(above, torch.maximum(self.most.expand_as(angle), angle), torch.zeros_like(angle))
+        end = torch.where(above, torch.maximum(self.most, angle), torch.minimum(self.least, angle))
         between = end.unsqueeze(-1) + (angle - end).unsqueeze(-1) * nodes
         ratio = self._log_ratio(between, angle.unsqueeze(-1)).exp()
         integrand = (versine(between) - mean.unsqueeze(-1)) * ratio
