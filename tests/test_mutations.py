@@ -215,6 +215,16 @@ def bins_half_as_wide(monkeypatch: Patch) -> None:
     check_likelihood(part_cases.make("likelihood", "discretized-logistic", levels=5), Z, ones(5) / 4)
 
 
+def mean_of_bins_that_is_their_location(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(DiscretizedLogistic, "mean", property(lambda self: self.loc.clamp(0, 1)))
+    check_likelihood(part_cases.make("likelihood", "discretized-logistic", levels=5), Z, ones(5) / 4)
+
+
+def mean_that_is_not_of_the_density(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(torch.distributions.Laplace, "mean", property(lambda self: self.loc + 0.5 * self.scale))
+    check_likelihood(part_cases.make("likelihood", "laplace"), Z, ones())
+
+
 def counts_sampled_with_another_mean(monkeypatch: Patch) -> None:
     shifted(torch.distributions.Poisson, "sample", lambda self, x: x + (torch.rand(x.shape) < 0.2), monkeypatch)
     check_likelihood(part_cases.make("likelihood", "poisson"), Z, ones(4))
@@ -486,6 +496,8 @@ MUTATIONS = [
     (positive_log_likelihood, "of discrete data"),
     (bins_without_their_tails, "the sum of the likelihood DiscretizedLogistic"),
     (bins_half_as_wide, "the sum of the likelihood DiscretizedLogistic"),
+    (mean_of_bins_that_is_their_location, "the mean of the likelihood DiscretizedLogistic less that of its masses"),
+    (mean_that_is_not_of_the_density, "samples of the likelihood Laplace about its mean"),
     (counts_sampled_with_another_mean, "frequencies of the likelihood Poisson"),
     (masses_called_a_density, "says discrete = False"),
     (mask_that_leaves_unobserved_values_in, "log_prob of the observed elements"),

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.distributions import Categorical, Distribution, constraints
-from torch.nn.functional import log_softmax, softplus
+from torch.nn.functional import log_softmax
 
-from vaekit.distributions.discretized_logistic import DiscretizedLogistic, Levels, every_level
+from vaekit.distributions.discretized_logistic import DiscretizedLogistic, Levels, discretized_mean, every_level
 
 
 class LogisticMixture(Distribution):
@@ -35,8 +35,8 @@ class LogisticMixture(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """That of the logistics clipped to [0, 1]: within half a level of the exact mean, a sum over levels."""
-        return (self.log_weight.exp() * clipped_mean(self.components.loc, self.components.scale)).sum(-1)
+        """Of the means of the components (:func:`discretized_mean`)."""
+        return (self.log_weight.exp() * self.components.mean).sum(-1)
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         values = every_level(self.levels, self.log_weight).reshape(-1, *[1] * len(self._batch_shape))
@@ -92,10 +92,10 @@ class ChannelMixture(Distribution):
 
     @property
     def mean(self) -> Tensor:
-        """Of each component: each channel at the clipped mean given the means of the channels before it."""
+        """Of each component: each channel at its mean given the means of those before it (not the exact mean)."""
         means: list[Tensor] = []
         for channel in range(len(self.loc)):
-            means.append(clipped_mean(self._moved(channel, means), self.scale[channel]))
+            means.append(discretized_mean(self._moved(channel, means), self.scale[channel], self.levels))
         return (self.log_weight.exp() * torch.stack(means)).sum(-1).movedim(0, self.axis + 1)
 
     def log_prob(self, value: Tensor) -> Tensor:
@@ -114,11 +114,6 @@ class ChannelMixture(Distribution):
                 drawn.append(DiscretizedLogistic(loc, self.scale[channel], self.levels).sample())
             # Drawn for every component, and one of them kept: the same for all channels of a place.
             return _chosen(self.log_weight, torch.stack(drawn), sample_shape).movedim(0, self.axis + 1)
-
-
-def clipped_mean(loc: Tensor, scale: Tensor) -> Tensor:
-    """The mean of a logistic variable clipped to [0, 1]: ∫₀¹ P(X > t) dt = s [ζ(μ/s) − ζ((μ − 1)/s)], ζ = softplus."""
-    return scale * (softplus(loc / scale) - softplus((loc - 1) / scale))
 
 
 def _chosen(log_weight: Tensor, values: Tensor, sample_shape: torch.Size) -> Tensor:

@@ -31,8 +31,8 @@ def check_likelihood(likelihood: nn.Module, z: Latents, x: Tensor, condition: Te
     - ``likelihood(z, condition)`` is a distribution with the batch shape of z and the event shape of x;
       ``mean`` and samples look like x.
     - ``discrete`` says whether it gives masses (then log p ≤ 0) or densities.
-    - each element's masses sum to one over all values, each element's density integrates to one, and
-      samples follow them (where it factorises over elements).
+    - each element's masses sum to one over all values, each element's density integrates to one, samples
+      follow them, and their mean is ``mean`` (where it factorises over elements).
     - log p(x) is the sum over elements, not their mean; a mask leaves out exactly the unobserved ones,
       whatever stands in their places.
     - further leading axes of z (samples) change nothing; a row depends on no other row.
@@ -100,6 +100,16 @@ def _check_elements(p: Independent, discrete: bool, name: str) -> None:
     for index in range(log_p.shape[1]):
         numbers = torch.cdist(flat_drawn[:, index].double(), flat_values.double()).argmin(1)
         check_mass(log_p[:, index], numbers, f"{name}, element {index}")
+    _check_mean_of_masses(element, values, log_p.exp(), name)
+
+
+def _check_mean_of_masses(element: Distribution, values: Tensor, masses: Tensor, name: str) -> None:
+    """Within the standard error that a mean of samples would have, from the masses: samples may miss a rare value."""
+    at = values.expand(len(values), *element.batch_shape, *element.event_shape)
+    masses = masses.reshape(len(values), *element.batch_shape, *[1] * len(element.event_shape))
+    expected = (masses * at).sum(0)
+    error = (masses * (at - expected).square()).sum(0).sqrt() / math.sqrt(DRAWS)
+    assert_within(element.mean - expected, error, f"the mean of {name} less that of its masses")
 
 
 def _check_densities(element: Distribution, drawn: Tensor, name: str) -> None:
@@ -120,6 +130,7 @@ def _check_densities(element: Distribution, drawn: Tensor, name: str) -> None:
 
     total, error = integral(log_p.exp())
     assert_within(total - 1, error, f"the integral of {name} over an element minus one")
+    assert_mean(drawn, element.mean, f"samples of {name} about its mean")
     location, scale = drawn.mean(0), drawn.std(0)
     statistics: dict[str, Callable[[Tensor], Tensor]] = {
         "mean": lambda x: x,
