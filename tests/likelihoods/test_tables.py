@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import vaekit as vk
-from vaekit.distributions import DiscretizedLogistic, Ordinal, ZeroInflated
+from vaekit.distributions import DiscretizedLogistic, Ordinal, ZeroInflated, large
 from vaekit.testing import assert_equal, assert_mean, seeded
 
 
@@ -18,6 +18,47 @@ def test_student_t_of_many_degrees_is_a_gaussian() -> None:
     plain.load_state_dict(heavy.state_dict())
     z, x = torch.randn(4, 2).double(), torch.randn(4, 3).double()
     assert (heavy(z).log_prob(x) - plain(z).log_prob(x)).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("degrees", [1e4, 1e6])
+def test_student_t_of_many_degrees_in_single_precision(degrees: float) -> None:
+    torch.manual_seed(0)
+    likelihood = vk.likelihoods.StudentT(vk.networks.Affine(2), (100,), degrees=degrees)
+    z, x = torch.randn(4, 2), torch.randn(4, 100)
+    single = likelihood(z).log_prob(x)
+    assert (single - likelihood.double()(z.double()).log_prob(x.double())).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    "p",
+    [
+        large.StudentT(torch.tensor(4.0), torch.zeros(3), torch.tensor(0.5)),
+        large.NegativeBinomial(torch.tensor(4.0), torch.zeros(3)),
+    ],
+)
+def test_they_expand(p: torch.distributions.Distribution) -> None:
+    assert_equal(p.expand(torch.Size([2, 3])).log_prob(torch.ones(3)), p.log_prob(torch.ones(3)).expand(2, 3), "log p")
+
+
+@pytest.mark.parametrize("mean", [1e2, 1e4, 1e6])
+def test_large_counts_in_single_precision(mean: float) -> None:
+    """Values and gradients, against float64."""
+    rate = mean * torch.tensor([0.9, 1.0, 1.1])
+    x = torch.round(mean * torch.tensor([0.9, 1.001, 1.05]))
+    dispersion = torch.tensor([0.5, 2.0, 1e4])
+    for name, make in {
+        "Poisson": lambda mean, _: large.Poisson(mean, validate_args=False),
+        "negative binomial": lambda mean, r: large.NegativeBinomial(r, (mean / r).log()),
+    }.items():
+        values, slopes = [], []
+        for dtype in (torch.float32, torch.float64):
+            given = [rate.to(dtype).requires_grad_(), dispersion.to(dtype).requires_grad_()]
+            values.append(make(*given).log_prob(x.to(dtype)))
+            slopes.append(torch.autograd.grad(values[-1].sum(), given, allow_unused=True, materialize_grads=True))
+        assert values[0].dtype == torch.float32
+        torch.testing.assert_close(values[0].double(), values[1], rtol=1e-6, atol=2e-3, msg=name)
+        for single, double in zip(*slopes, strict=True):
+            torch.testing.assert_close(single.double(), double, rtol=1e-4, atol=1e-6)
 
 
 def test_student_t_by_its_formula() -> None:

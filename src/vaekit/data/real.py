@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vaekit.config import part
 from vaekit.data.missing import sum_observed
+from vaekit.kernels.double import double, widest
 
 Numbers = float | tuple[float, ...]
 
@@ -108,10 +109,10 @@ class Real:
 
     def nearest(self, x: Tensor) -> Tensor:
         """x · scale + mean, in double precision where the device has it."""
-        return self.restore(x.to(torch.float32 if x.device.type == "mps" else torch.float64))
+        return self.restore(double(x))
 
     def _wide(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        dtype = torch.float32 if x.device.type == "mps" else torch.float64
+        dtype = widest(x.device)
         return x.to(dtype), _tensor(self.mean, dtype, x.device), _tensor(self.scale, dtype, x.device)
 
     def log_scale(self, stored: tuple[int, ...], mask: np.ndarray | None = None) -> float:

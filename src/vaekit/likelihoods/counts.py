@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, distributions, nn
 
 from vaekit.config import part
+from vaekit.distributions import large
 from vaekit.distributions.zero_inflated import ZeroInflated
 from vaekit.networks.positive import positive
 
@@ -34,7 +35,7 @@ class Poisson(nn.Module):
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> distributions.Independent:
         rate = positive(self.head(self.network(z, condition)).squeeze(-self.event_dims - 1))
-        base = distributions.Poisson(rate, validate_args=False)
+        base = large.Poisson(rate, validate_args=False)
         return distributions.Independent(base, self.event_dims, validate_args=False)
 
 
@@ -98,6 +99,6 @@ class ZeroInflatedNegativeBinomial(nn.Module):
         return distributions.Independent(ZeroInflated(gate, counts), self.event_dims, validate_args=False)
 
 
-def _negative_binomial(mean: Tensor, inverse_dispersion: Tensor) -> distributions.NegativeBinomial:
+def _negative_binomial(mean: Tensor, inverse_dispersion: Tensor) -> large.NegativeBinomial:
     logits = mean.log() - inverse_dispersion.log()
-    return distributions.NegativeBinomial(inverse_dispersion, logits=logits, validate_args=False)
+    return large.NegativeBinomial(inverse_dispersion, logits)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, distributions, nn
+from torch import Tensor, nn
 
 from vaekit.config import part
+from vaekit.distributions import large
 from vaekit.likelihoods.location_scale import LocationScale
 from vaekit.networks.positive import positive
 
@@ -45,8 +46,8 @@ class StudentT(LocationScale):
         super().__init__(network, shape, scale, minimum_scale)
         self.degrees = _degrees(degrees, shape)
 
-    def element(self, loc: Tensor, scale: Tensor) -> distributions.StudentT:
-        return distributions.StudentT(self.degrees(), loc, scale, validate_args=False)
+    def element(self, loc: Tensor, scale: Tensor) -> large.StudentT:
+        return large.StudentT(self.degrees(), loc, scale)
 
 
 class FixedDegrees(nn.Module):
