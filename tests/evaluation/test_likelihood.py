@@ -14,10 +14,26 @@ from vaekit.data import as_dataset
 from vaekit.errors import UserError
 from vaekit.evaluation import bound, evaluate, log_likelihood
 from vaekit.evaluation.likelihood import elements_per_draw, evaluating
+from vaekit.models.draw import Draw
 from vaekit.testing import assert_equal, assert_mean_at_most, assert_same, enumerable, linear_gaussian, seeded
 from vaekit.testing.statistics import assert_within
 
 BUDGETS = [1, 40, 10**9]
+
+
+@pytest.mark.parametrize("budget", [1, 10**6])
+def test_effective_samples_do_not_depend_on_the_size_of_log_p(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In single precision, where log w is known to an eighth and 2 log w is not."""
+    oracle = linear_gaussian.wrong(diagonal=True)
+    x = oracle.sample(4).float()
+    model = oracle.model.float()
+    rounded = Draw.log_w.fget  # type: ignore[attr-defined]
+    effective = []
+    for shift in (0.0, -1e6):
+        # An eighth is a number in float32 at a million.
+        monkeypatch.setattr(Draw, "log_w", property(lambda self, by=shift: (rounded(self) * 8).round() / 8 + by))
+        effective.append(log_likelihood(model, [vk.Batch(x)], samples=50, budget=budget).effective_samples)
+    torch.testing.assert_close(*effective, rtol=1e-4, atol=0)
 
 
 @pytest.mark.parametrize("budget", BUDGETS)

@@ -28,6 +28,7 @@ from vaekit.objectives import (
 )
 from vaekit.schedules import Cosine, Cyclic, Linear, Step, Steps
 from vaekit.testing import assert_equal, enumerable, linear_gaussian, seeded
+from vaekit.testing.copies import precise
 
 CASE = enumerable.binary_vae()
 BATCH = vk.Batch(CASE.every_x[::3])
@@ -151,6 +152,20 @@ def test_renyi_is_between_the_bounds_and_falls_with_alpha() -> None:
     with seeded():
         highest = VRMax(8)(CASE.model, BATCH, Step()).objective
     assert (curve < highest).all()
+
+
+@pytest.mark.parametrize("off", [1e-4, 1e-6, -1e-7])
+def test_renyi_near_one_in_single_precision(off: float) -> None:
+    """Values and gradients are those of α = 1."""
+    model = precise(CASE.model).float()
+    batch = vk.Batch(BATCH.x.float())
+    both = []
+    for alpha in (1 - off, 1.0):
+        with seeded():
+            bound = Renyi(alpha, samples=8)(model, batch, Step()).objective
+        both.append((bound, *torch.autograd.grad(bound.sum(), list(model.parameters()))))
+    for near, at_one in zip(*both, strict=True):
+        torch.testing.assert_close(near, at_one, rtol=2e-3, atol=2e-3)
 
 
 @pytest.mark.parametrize("label", [None, [2, -1, 0, 1]])

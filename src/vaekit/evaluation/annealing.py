@@ -15,6 +15,7 @@ from vaekit.evaluation.collect import Column
 from vaekit.evaluation.hmc import density_at, move
 from vaekit.evaluation.joint import Joint, why_not_real
 from vaekit.evaluation.likelihood import budget_of, chunks, evaluating
+from vaekit.kernels.double import double
 from vaekit.models.draw import bare, named
 
 TARGET = 0.65  # acceptance at which a leapfrog path is worth most (Neal 2011)
@@ -121,12 +122,12 @@ def annealed(
             for rows, counts in chunks(batch._replace(label=None), path.chains, _most(batch, budget), 1):
                 joint = Joint(model, rows)
                 runs = [_Annealing(joint, path).forward(count) for count in counts]
-                log_w = torch.cat([run.log_w for run in runs])
+                log_w = double(torch.cat([run.log_w for run in runs]))
                 total = log_w.logsumexp(0)
                 effective = (2 * total - (2 * log_w).logsumexp(0)).exp()
                 acceptance = torch.cat([run.acceptance for run in runs]).mean(0)
                 for column, figure in zip(columns, (total - math.log(path.chains), acceptance, effective), strict=True):
-                    column.add(figure)
+                    column.add(figure.to(acceptance.dtype))
                 progress(len(rows.x))
     return Annealed(*(column.value for column in columns))
 

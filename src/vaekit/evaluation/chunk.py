@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from vaekit.data.batch import Batch
+from vaekit.kernels.double import double
 from vaekit.kernels.noise import same_noise_after
 from vaekit.kernels.program import Call, NotWritable, program
 
@@ -22,11 +23,12 @@ Chunk = Callable[[Batch, int], dict[str, Tensor]]
 def figures_of(model: Any, batch: Batch, count: int) -> dict[str, Tensor]:
     """Of ``count`` draws of each row, in nats, each ``(rows,)``.
 
-    ``log_w`` is log Σ w and ``log_w2`` log Σ w²; ``elbo``, ``log_px`` and ``kl`` are sums over the draws, and so is, of
-    each latent whose KL splits, ``kl_dims/NAME`` ``(latent,)``, summed over the rows too.
+    ``log_w`` is log Σ w and ``log_w2`` log Σ w², in float64: the effective samples are their small difference.
+    ``elbo``, ``log_px`` and ``kl`` are sums over the draws, and so is, of each latent whose KL splits, ``kl_dims/NAME``
+    ``(latent,)``, summed over the rows too.
     """
     draw = model.draw(batch, count)
-    log_w = draw.log_w
+    log_w = double(draw.log_w)
     figures = {
         "log_w": log_w.logsumexp(0),
         "log_w2": (2 * log_w).logsumexp(0),

@@ -16,6 +16,7 @@ from vaekit.data.kinds import Kind
 from vaekit.data.loader import Loader
 from vaekit.data.missing import fill
 from vaekit.evaluation.likelihood import budget_of, chunks, elements_per_draw, evaluating, without_chance
+from vaekit.kernels.double import double
 from vaekit.models.draw import bare
 
 VALUES = ("mean", "sample")
@@ -130,14 +131,14 @@ def complete(
 
 
 class _Weights:
-    """Σ w and Σ w² over draws that come in chunks, in nats and relative to the largest weight so far."""
+    """log Σ w and log Σ w² over draws that come in chunks, in float64: their difference is small."""
 
     def __init__(self, x: Tensor) -> None:
         self.total = self.square = x.new_full((len(x),), -math.inf)
 
     def add(self, log_w: Tensor) -> None:
         """``(draws, [branches,] batch)``; the branches of a draw count as one."""
-        log_w = log_w if log_w.dim() == 2 else log_w.logsumexp(-2)
+        log_w = double(log_w if log_w.dim() == 2 else log_w.logsumexp(-2))
         self.total = torch.logaddexp(self.total, log_w.logsumexp(0))
         self.square = torch.logaddexp(self.square, (2 * log_w).logsumexp(0))
 
@@ -167,9 +168,10 @@ class _Mean:
         before = self._weights.total
         self._weights.add(log_w)
         total = self._weights.total
-        share = (_flat(log_w) - total).exp()
+        share = (_flat(log_w) - total).exp().to(self.x.dtype)
         mean = p.mean.reshape(*share.shape, *self.x.shape[1:])
-        self.x = _beside((before - total).exp(), self.x) * self.x + (_beside(share, mean) * mean).sum(0)
+        kept = (before - total).exp().to(self.x.dtype)
+        self.x = _beside(kept, self.x) * self.x + (_beside(share, mean) * mean).sum(0)
 
     @property
     def effective_samples(self) -> Tensor:

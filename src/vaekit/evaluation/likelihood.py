@@ -168,7 +168,8 @@ def _estimate(chunk: Chunk, batch: Batch, counts: list[int]) -> tuple[tuple[Tens
         for name, dims in figures.items():
             latent = name.removeprefix("kl_dims/")
             kl_dims[latent] = kl_dims.get(latent, 0) + dims / samples
-    return (total - math.log(samples), elbo, log_px, kl, (2 * total - square).exp()), kl_dims
+    log_p, effective = total - math.log(samples), (2 * total - square).exp()
+    return (log_p.to(elbo.dtype), elbo, log_px, kl, effective.to(elbo.dtype)), kl_dims
 
 
 def bound(model: Any, batches: Iterable[Batch], *, seed: int = 0) -> dict[str, float]:

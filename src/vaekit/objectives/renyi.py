@@ -10,6 +10,7 @@ import torch
 
 from vaekit.config import part
 from vaekit.data.batch import Batch
+from vaekit.kernels.double import double
 from vaekit.objectives.objective import Objective, Value
 from vaekit.schedules import Step, at_least
 
@@ -43,8 +44,9 @@ class Renyi(Objective):
             bound = draw.expect(log_w).mean(0)
         else:
             power = 1 - self.alpha
-            mean = torch.logsumexp(draw.log_expect(power * log_w), dim=0) - math.log(self.samples)
-            bound = mean / power
+            # Near α = 1 the mean of w^(1 − α) is so near 1 that float32 keeps nothing of its logarithm.
+            mean = torch.logsumexp(draw.log_expect(power * double(log_w)), dim=0) - math.log(self.samples)
+            bound = (mean / power).to(log_w.dtype)
         return Value(draw.penalized(bound), draw.terms)
 
 
