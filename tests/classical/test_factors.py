@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -87,6 +88,15 @@ def test_factor_analysis_rises_and_ends_where_the_gradient_is_zero() -> None:
     assert log_noise.grad.abs().max() < 1e-5
     other = OtherFactorAnalysis(2, tol=1e-10, max_iter=20_000).fit(ROWS.numpy())
     assert fitted.score(ROWS).mean().item() == pytest.approx(other.score(ROWS.numpy()), rel=1e-6)
+
+
+@pytest.mark.parametrize("units", [1e-6, 1e-3, 1.0, 1e6])
+def test_factor_analysis_does_not_depend_on_the_units(units: float) -> None:
+    fitted, rows = FactorAnalysis(2).fit(ROWS, steps=50), ROWS * units
+    elsewhere = FactorAnalysis(2).fit(rows, steps=50)
+    shift = ROWS.shape[1] * math.log(units)
+    assert elsewhere.score(rows).mean() >= ProbabilisticPCA(2).fit(rows).score(rows).mean()
+    assert elsewhere.score(rows).mean().item() + shift == pytest.approx(fitted.score(ROWS).mean().item(), rel=1e-6)
 
 
 def test_a_constant_value_has_the_smallest_noise() -> None:

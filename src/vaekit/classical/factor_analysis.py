@@ -9,15 +9,19 @@ from torch.distributions import MultivariateNormal
 from vaekit.classical.factors import Factors, Moments, check_latents, moments_of
 from vaekit.classical.pca import ProbabilisticPCA
 
+SMALLEST = 1e-6
+
 
 class FactorAnalysis:
     """p(x|z) = N(Wz + μ, Ψ) with a variance of its own for each value; p(z) = N(0, I).
 
-    It starts from probabilistic PCA, so its likelihood is at least that of PCA.
+    It starts from probabilistic PCA, so its likelihood is at least that of PCA if the noise of PCA is above the
+    smallest.
 
     Args:
         latent_dim: number of factors.
         minimum_noise: smallest variance of the noise: without one the likelihood has no end where a value is constant.
+            If not given, a millionth of the mean variance of the values.
 
     >>> import torch
     >>> x = torch.randn(200, 4, generator=torch.Generator().manual_seed(0)) * torch.tensor([3.0, 1.0, 0.5, 2.0])
@@ -27,8 +31,8 @@ class FactorAnalysis:
 
     factors: Factors
 
-    def __init__(self, latent_dim: int, minimum_noise: float = 1e-6) -> None:
-        if minimum_noise <= 0:
+    def __init__(self, latent_dim: int, minimum_noise: float | None = None) -> None:
+        if minimum_noise is not None and minimum_noise <= 0:
             raise ValueError(f"minimum_noise must be above 0, got {minimum_noise}")
         self.latent_dim = latent_dim
         self.minimum_noise = minimum_noise
@@ -45,10 +49,11 @@ class FactorAnalysis:
         mean, covariance = moments_of(x)
         check_latents(self.latent_dim, len(mean))
         _, loading, noise = ProbabilisticPCA(self.latent_dim).fit(Moments(mean, covariance)).factors
+        smallest = SMALLEST * covariance.diagonal().mean().item() if self.minimum_noise is None else self.minimum_noise
         identity = torch.eye(self.latent_dim, dtype=mean.dtype)
         self.course = []
         for _ in range(steps):
-            self.factors = Factors(mean, loading, noise.clamp_min(self.minimum_noise))
+            self.factors = Factors(mean, loading, noise.clamp_min(smallest))
             self.course.append(self.factors.mean_log_prob(covariance).item())
             if len(self.course) > 1 and self.course[-1] - self.course[-2] < tolerance * abs(self.course[-1]):
                 break
