@@ -11,7 +11,7 @@ class LowRankNormal(LowRankMultivariateNormal):
     """N(μ, C) with C = D + W Wᵀ, D diagonal and positive; torch's own but for the density.
 
     With c = z − μ, torch takes cᵀC⁻¹c as a difference, cᵀD⁻¹c less what W accounts for, of which single precision
-    leaves little where D is small. It is also the least of |D^(−½)(c − W a)|² + |a|², at
+    leaves little where D is small. It is also the least of ‖D^(−½)(c − W a)‖² + ‖a‖², at
     a = (I + WᵀD⁻¹W)⁻¹ WᵀD⁻¹c: a sum, to which an error of a is of the second order.
 
     Args:
