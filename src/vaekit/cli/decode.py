@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from vaekit.cli.options import ClassName, OutFile, Parts, RunFolder, classes_of, conditions, import_parts, open_run
+from vaekit.cli.options import ClassName, OutFile, Parts, RunFolder, conditions, import_parts, open_run
 
 
 @dataclass
@@ -41,11 +41,12 @@ def run(options: Options) -> int:
     opened = open_run(options.run, options.device)
     device = next(opened.model.parameters()).device
     z = read_latents(options.latents, opened.model, device, conditions(opened, 1, None))
-    label = read_labels(options.latents) if options.label is None and classes_of(opened) else options.label
+    conditioned = bool(opened.config["data"].get("condition_dim", 0))
+    label = read_labels(options.latents) if options.label is None and conditioned else options.label
     with evaluating(opened.model, options.seed):
-        condition = conditions(opened, len(next(iter(z.values()))), label)
-        if options.label is not None and "y" in z:
-            z["y"] = condition  # of M2 the class is itself a latent
+        # Where the class is a latent, the file has it, unless another is asked for.
+        asked = conditioned or label is not None
+        condition = conditions(opened, len(next(iter(z.values()))), label) if asked else None
         p = opened.model.decode(bare(z), condition)
         x = p.mean if options.values == "mean" else p.sample()
     write_data(options.out, {"x": x}, opened.kind)

@@ -94,8 +94,8 @@ class M2(nn.Module):
         return distributions.Chain({"y": lambda before: q_y, "z": lambda before: self.posterior(x, before["y"])})
 
     def decode(self, z: dict[str, Tensor], condition: Tensor | None = None) -> Distribution:
-        """p(x|y, z) for {"y": one-hot, "z": …}."""
-        return self.likelihood(z["z"], z["y"])
+        """p(x|y, z) for {"y": one-hot, "z": …}; a condition, one-hot, stands in the place of y."""
+        return self.likelihood(z["z"], z["y"] if condition is None else condition)
 
     def sample_latents(self, count: int, condition: Tensor | None = None) -> dict[str, Tensor]:
         """Draws of z, and the classes: those of the condition, one-hot, or in turn: rows 0, 1, 2 … are of 0, 1, 2 …"""
