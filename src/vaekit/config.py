@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
@@ -376,6 +377,16 @@ def check_whole(name: str, value: object, least: int) -> None:
     if type(value) is not int or not least <= value < 2**63:
         end = " to 2^63 − 1" if type(value) is int and value >= least else ""
         raise ValueError(f"{name} must be a whole number from {least}{end}, got {value!r}")
+
+
+def check_number(name: str, value: object, least: float, below: float = math.inf) -> None:
+    """
+    Raises:
+        ValueError: if it is not a number from ``least`` and less than ``below``.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < below:
+        end = "" if below == math.inf else f" and less than {below}"
+        raise ValueError(f"{name} must be a number from {least}{end}, got {value!r}")
 
 
 def fitting(what: str, value: Any, annotation: Any) -> Any:

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from vaekit.config import part
+from vaekit.config import check_number, part
 
 
 class Step(NamedTuple):
@@ -51,16 +51,13 @@ def weighted(weight: float | Tensor, value: Tensor) -> Tensor:
     return value if isinstance(weight, int | float) and weight == 1 else weight * value
 
 
-def at_least(name: str, value: object, least: float, below: float = math.inf) -> None:
+def at_least(name: str, value: object, least: float) -> None:
     """
     Raises:
-        ValueError: if a value is neither a schedule nor a number from ``least`` and less than ``below``.
+        ValueError: if a value is neither a schedule nor a number from ``least``.
     """
-    if callable(value):
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value < below:
-        end = "" if below == math.inf else f" and less than {below}"
-        raise ValueError(f"{name} must be a number from {least}{end}, got {value!r}")
+    if not callable(value):
+        check_number(name, value, least)
 
 
 def positive_epochs(epochs: float) -> None:
@@ -86,7 +83,7 @@ class Linear:
     epochs: float
 
     def __post_init__(self) -> None:
-        at_least("epochs", self.epochs, 0)
+        check_number("epochs", self.epochs, 0)
 
     def __call__(self, step: Step) -> float:
         if step.epoch >= self.epochs:
@@ -132,7 +129,7 @@ class Cosine:
     warmup: float = 0.0
 
     def __post_init__(self) -> None:
-        at_least("warmup", self.warmup, 0)
+        check_number("warmup", self.warmup, 0)
 
     def __call__(self, step: Step) -> float:
         if step.epoch < self.warmup:

@@ -33,6 +33,9 @@ from vaekit.training.stepper import Stepper
 MODULE = importlib.import_module("vaekit.training.fit")
 
 
+RISING = Linear(0, 1, epochs=1)
+
+
 @local_part("objective/reconstruction-only")
 class Reconstruction(Objective):
     """log p(x|z) at the posterior's mean: nothing in it is random."""
@@ -412,6 +415,10 @@ class TestSurroundings:
         ({"weight_decay": -0.1}, "weight_decay must be a number from 0, got -0.1"),
         ({"clip_norm": math.nan}, "clip_norm must be a number from 0, got nan"),
         ({"clip_norm": "much"}, "clip_norm must be a number from 0, got 'much'"),
+        (
+            {"clip_norm": Linear(0, 1, epochs=1)},
+            "clip_norm must be a number from 0, got Linear(start=0, end=1, epochs=1)",
+        ),
         ({"ema_decay": 1.0}, "ema_decay must be a number from 0 and less than 1, got 1.0"),
         ({"optimizer": "lion"}, "optimizer must be one of adam, adamax, adagrad, rmsprop, sgd, got 'lion'"),
     ],

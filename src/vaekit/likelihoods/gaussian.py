@@ -6,10 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from vaekit.config import part
+from vaekit.config import check_number, part
 from vaekit.distributions.optimal_normal import OptimalNormal
 from vaekit.likelihoods.location_scale import LocationScale
-from vaekit.schedules import at_least
 
 
 @part("likelihood/gaussian", paper="Kingma & Welling 2013, appendix C.2")
@@ -63,7 +62,7 @@ class OptimalGaussian(nn.Module):
 
     def __init__(self, network: nn.Module, shape: tuple[int, ...], momentum: float = 0.01) -> None:
         super().__init__()
-        at_least("momentum", momentum, 0, below=1)
+        check_number("momentum", momentum, 0, below=1)
         self.network = network
         self.head = network.head((1, *shape))  # type: ignore[operator]
         self.event_dims = len(shape)

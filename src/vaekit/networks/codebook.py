@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from vaekit.config import part
-from vaekit.schedules import at_least
+from vaekit.config import check_number, part
 
 
 @part("codebook/moving-average", paper="van den Oord et al. 2017, appendix A.1; restarts: Dhariwal et al. 2020")
@@ -34,8 +33,8 @@ class MovingAverageCodebook(nn.Module):
     def __init__(self, num_codes: int, code_dim: int, decay: float = 0.99, restart_below: float = 0.1) -> None:
         super().__init__()
         _check_sizes(num_codes, code_dim)
-        at_least("decay", decay, 0, below=1)
-        at_least("restart_below", restart_below, 0)
+        check_number("decay", decay, 0, below=1)
+        check_number("restart_below", restart_below, 0)
         self.num_codes, self.code_dim = num_codes, code_dim
         self.decay, self.restart_below = decay, restart_below
         self.register_buffer("embedding", torch.randn(num_codes, code_dim))

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from vaekit.config import part
+from vaekit.config import check_number, part
 from vaekit.data.batch import Batch
 from vaekit.objectives.objective import Objective, Player, Value
-from vaekit.schedules import Step, at_least
+from vaekit.schedules import Step
 
 
 @part("objective/classified", paper="Kingma, Rezende, Mohamed & Welling 2014, equation 9")
@@ -32,7 +32,7 @@ class Classified(Objective):
     alpha: float = 1.0
 
     def __post_init__(self) -> None:
-        at_least("alpha", self.alpha, 0)
+        check_number("alpha", self.alpha, 0)
 
     @property
     def differentiable(self) -> bool:  # type: ignore[override]

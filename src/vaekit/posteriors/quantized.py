@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vaekit.config import part
+from vaekit.config import check_number, part
 from vaekit.distributions.codes import Rounded, nearest_on_grid, on_grid
-from vaekit.schedules import at_least
 
 
 @part("posterior/quantized", paper="van den Oord et al. 2017, section 3")
@@ -40,7 +39,7 @@ class Quantized(nn.Module):
         self, network: nn.Module, codebook: nn.Module, grid: tuple[int, int], commitment: float = 0.25
     ) -> None:
         super().__init__()
-        at_least("commitment", commitment, 0)
+        check_number("commitment", commitment, 0)
         self.network = network
         self.codebook = codebook
         self.head = network.head((codebook.code_dim, *grid))  # type: ignore[operator,arg-type]

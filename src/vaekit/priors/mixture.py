@@ -6,11 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
-from vaekit.config import part
+from vaekit.config import check_number, part
 from vaekit.distributions.mixture import Mixture
 from vaekit.errors import UserError
 from vaekit.networks.positive import positive, raw_of
-from vaekit.schedules import at_least
 
 
 @part("prior/mixture", paper="Tomczak & Welling 2018, section 4 (baseline)")
@@ -37,7 +36,7 @@ class MixtureOfGaussians(nn.Module):
         super().__init__()
         if num_components < 1:
             raise ValueError(f"num_components must be at least 1, got {num_components}")
-        at_least("spread", spread, 0)
+        check_number("spread", spread, 0)
         self.elements_per_draw = num_components
         self.logits = nn.Parameter(torch.zeros(num_components))
         self.loc = nn.Parameter(spread * torch.randn(num_components, latent_dim))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from vaekit.config import check_whole, part
+from vaekit.config import check_number, check_whole, part
 from vaekit.kernels import PRECISIONS
 from vaekit.objectives import Objective
 from vaekit.schedules import Schedule, at_least
@@ -93,9 +93,9 @@ class Settings:
         check_whole("seed", self.seed, 0)
         check_whole("patience", self.patience, 0)
         check_whole("accumulate", self.accumulate, 0)
-        at_least("weight_decay", self.weight_decay, 0)
-        at_least("clip_norm", self.clip_norm, 0)
-        at_least("ema_decay", self.ema_decay, 0, below=1)
+        check_number("weight_decay", self.weight_decay, 0)
+        check_number("clip_norm", self.clip_norm, 0)
+        check_number("ema_decay", self.ema_decay, 0, below=1)
         if self.optimizer not in OPTIMIZERS:
             raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got '{self.optimizer}'")
         if self.precision not in PRECISIONS:
