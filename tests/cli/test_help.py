@@ -38,7 +38,7 @@ FLAGS = {
             "--device",
             "--precision",
             "--accumulate",
-            "--compile",
+            *("--compile", "--no-compile"),
             "--out",
             "--overwrite",
             "--resume",
@@ -77,7 +77,7 @@ FLAGS = {
     "report": {"--samples", "--limit", "--split", "--seed", "--device", "--parts"},
     "reproduce": {
         *("--budget", "--variant", "--out", "--epochs", "--seed", "--seeds", "--precision"),
-        *("--compile", "--save", "--resume", "--json"),
+        *("--compile", "--no-compile", "--save", "--resume", "--json"),
     },
     "list": {"--json"},
 }

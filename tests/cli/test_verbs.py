@@ -132,25 +132,35 @@ class TestTrain:
         assert one_object(vaekit("evaluate", tmp_path / "run", "--samples", 2, "--json").out)["examples"] == 5
 
     @pytest.mark.parametrize(
-        ("options", "hinted"),
-        [(("--epochs", 5000), True), (("--epochs", 4999), False), (("--epochs", 5000, "--compile"), False)],
+        ("options", "settings"),
+        [((), {}), (("--compile",), {"compile": True}), (("--no-compile",), {"compile": False})],
+        ids=["left open", "asked for", "refused"],
     )
-    def test_a_long_training_is_told_of_the_compiler(
+    def test_whether_steps_are_compiled(
         self,
-        options: tuple[object, ...],
-        hinted: bool,
+        options: tuple[str, ...],
+        settings: dict[str, bool],
         vaekit: Command,
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        def stop(*arguments: object, **settings: object) -> None:
+        """What is said is handed on, and left out where nothing is."""
+        seen: list[dict[str, Any]] = []
+
+        def stop(*arguments: object, **given: Any) -> None:
+            seen.append(given)
             raise UserError("enough seen.")
 
-        monkeypatch.setattr(training, "fit", stop)  # ten steps of 128 rows an epoch
-        given = ("--network", "mlp:hidden=16", "--batch-size", 128, "--device", "cpu", "--out", tmp_path / "run")
-        said = vaekit("train", "digits", *given, *options)
+        monkeypatch.setattr(training, "fit", stop)
+        said = vaekit("train", "digits", "--network", "mlp:hidden=16", "--out", tmp_path / "run", *options)
         assert said.code == 2
-        assert ("hint: --compile may make these 50,000 steps faster" in said.err) == hinted
+        assert {name: value for name, value in seen[0].items() if name == "compile"} == settings
+
+    def test_to_compile_and_not_to(self, vaekit: Command, tmp_path: Path) -> None:
+        said = vaekit("train", "digits", "--compile", "--no-compile", "--out", tmp_path / "run")
+        assert (said.code, said.out) == (2, "")
+        assert "--compile and --no-compile cannot both be given" in said.err
+        assert not (tmp_path / "run").exists()
 
     def test_own_parts(self, vaekit: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(config, "_REGISTRY", dict(config._REGISTRY))  # no other test is to see it

@@ -53,6 +53,7 @@ SplitName = Annotated[
         help_behavior_hint="",
     ),
 ]
+
 Json = Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(name="json", help="print one JSON object")]
 Parts = Annotated[
     tuple[Path, ...],
@@ -60,6 +61,17 @@ Parts = Annotated[
         metavar="FILE.py …", help="Python files of your own that define parts; they are run", help_behavior_hint=""
     ),
 ]
+
+
+def compiling(asked: bool, refused: bool) -> bool | None:
+    """What --compile and --no-compile say together; ``None`` where neither is given.
+
+    Raises:
+        UserError: if both are.
+    """
+    if asked and refused:
+        raise UserError("--compile and --no-compile cannot both be given: leave one of them out.")
+    return asked if asked or refused else None
 
 
 def import_parts(files: tuple[Path, ...]) -> None:

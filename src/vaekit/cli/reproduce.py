@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from vaekit.cli.options import Json, check_numbers, given, print_json
+from vaekit.cli.options import Json, check_numbers, compiling, given, print_json
 from vaekit.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
@@ -40,8 +40,11 @@ class Options:
     """How many seeds, from --seed on; figures are means over them (default: the budget's number)."""
     precision: Annotated[Literal["float32", "bfloat16"] | None, given("PRECISION")] = None
     """bfloat16: training rounds the factors of products, which is faster; figures stay float32 (default: float32)."""
-    compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Compile the steps of trainings and the estimates of log p(x): a while once, and less time for each."""
+    compile: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
+    """Compile the steps of trainings and the estimates of log p(x): a while once, and less time for each (default:
+    where a processor is to take 10,000 steps or more)."""
+    no_compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Take the steps uncompiled, however many they are."""
     save: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Write the rows to results/PAPER.json too, or to results/PAPER-VARIANT.json if that is all that was run."""
     resume: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -94,8 +97,9 @@ def _request(paper: Paper, options: Options) -> Request:
     folder = options.out or Path("runs") / paper.name
     if not options.resume and folder.is_dir() and any(entry.name != ASKED for entry in folder.iterdir()):
         raise UserError(f"{folder} is not empty.", "--resume goes on with it, --out names another.")
-    asked = {name: getattr(options, name) for name in ("budget", "epochs", "seed", "seeds", "precision", "compile")}
-    asked = {name: value for name, value in asked.items() if value is not None and value is not False}
+    asked = {name: getattr(options, name) for name in ("budget", "epochs", "seed", "seeds", "precision")}
+    asked["compile"] = compiling(options.compile, options.no_compile)
+    asked = {name: value for name, value in asked.items() if value is not None}
     if variants := tuple(name for each in options.variant for name in each.split(",") if name):
         asked["variants"] = variants
     request = papers.Request(folder, resume=options.resume, **asked)

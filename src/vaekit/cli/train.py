@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from vaekit.cli.options import Json, Parts, given, import_parts, print_json
+from vaekit.cli.options import Json, Parts, compiling, given, import_parts, print_json
 from vaekit.errors import Interrupted, TrainingFailed, UserError
 
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from vaekit.training import Run
 
 SPEAKING_SECONDS = 5
-MANY_STEPS = 50_000  # with which a minute of compiling is well spent
 
 RECIPE_OPTIONS = (
     "prior",
@@ -102,8 +101,11 @@ class Options:
     GPUs without bfloat16 (default: float32)."""
     accumulate: Annotated[int | None, given("N")] = None
     """Shares in which a batch is computed, to save memory, or by the processes of torchrun (default: 1 a process)."""
-    compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
-    """Compile the steps, ten seconds or more once: a third less time in each for small layers. Needs a C++ compiler."""
+    compile: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
+    """Compile the steps, ten seconds or more once: a third less time in each for small layers. Needs a C++ compiler
+    (default: where a processor is to take 10,000 steps or more)."""
+    no_compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
+    """Take the steps uncompiled, however many they are."""
     out: Annotated[Path | None, given("FOLDER")] = None
     """The run folder (default: runs/DATA-N)."""
     overwrite: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
@@ -169,7 +171,6 @@ def _train(options: Options, request: dict[str, Any]) -> Run:
 
     from vaekit import data, recipes, training
     from vaekit.config import literal, parse
-    from vaekit.training.device import choose_device
 
     settings = {key: request[key] for key in SETTINGS if key in request}
     try:
@@ -199,10 +200,6 @@ def _train(options: Options, request: dict[str, Any]) -> Run:
     likelihood = request.get("likelihood", by_default)
     _say(options, f"{data_set.name}: {_rows(plan.data)}, {data_set.describe()} → {likelihood}")
     _say(options, f"{name}: {_describe(plan)}")
-    chosen = training.Settings(**{**plan.settings, **settings})
-    steps = _steps(plan, chosen.batch_size)
-    if steps >= MANY_STEPS and not chosen.compile and choose_device(chosen.device).type == "cpu":
-        _say(options, f"hint: --compile may make these {steps:,} steps faster, but those of convolutions hardly.")
     return training.fit(
         plan.model,
         plan.data,
@@ -218,9 +215,9 @@ def _train(options: Options, request: dict[str, Any]) -> Run:
 
 def _request(options: Options) -> dict[str, Any]:
     """What was asked for; with --resume, on top of what the run was started with."""
-    left_out = {"out", "overwrite", "resume", "parts", "json", "quiet"}
-    given = {key: value for key, value in asdict(options).items() if value is not None and value is not False}
-    asked = {key: value for key, value in given.items() if key not in left_out}
+    left_out = {"no_compile", "out", "overwrite", "resume", "parts", "json", "quiet"}
+    given = asdict(options) | {"compile": compiling(options.compile, options.no_compile)}
+    asked = {key: value for key, value in given.items() if value is not None and key not in left_out}
     if options.resume is None or not (options.resume / "config.json").exists():
         return asked
     from vaekit.training.run import read_config
@@ -239,11 +236,6 @@ def _describe(plan: Any) -> str:
         f"{phase.objective.part_name} for {phase.epochs} epoch{'s' * (phase.epochs > 1)}" for phase in plan.phases
     )
     return f"{parts}; {weights:,} weights; {goals}"
-
-
-def _steps(plan: Any, batch_size: int) -> int:
-    """How many are planned."""
-    return sum(phase.epochs for phase in plan.phases) * -(-len(plan.data.train.x) // batch_size)
 
 
 def _finish(options: Options, finished: Run) -> None:

@@ -38,6 +38,11 @@ class Split(NamedTuple):
     condition: np.ndarray | None = None
     mask: np.ndarray | None = None
 
+    @property
+    def num_rows(self) -> int:
+        """Rows that make one epoch."""
+        return len(self.x if self.order is None else self.order)
+
     def first(self, count: int) -> Split:
         """The first ``count`` rows."""
         return self._rows(slice(count))

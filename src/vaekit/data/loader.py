@@ -99,7 +99,7 @@ class Loader:
     @property
     def num_rows(self) -> int:
         """Rows in one epoch."""
-        return len(self.split.x if self.split.order is None else self.split.order)
+        return self.split.num_rows
 
     def __len__(self) -> int:
         """Batches in one epoch."""

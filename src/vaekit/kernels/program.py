@@ -22,7 +22,11 @@ from vaekit.kernels.tracing import tracing
 OPTIONS: dict[str, Any] = {"fallback_random": True}  # torch's own numbers, in the order in which they are asked for
 CAREFUL = {"max_fusion_size": 8}  # with more than that it gives up on some steps, and is wrong on others
 FAR, NEAR, ROUNDING = 0.1, 1e-2, 1e-6  # what may differ: of a change; of that, of the largest change; of a number
-LOOKED = "trying to get value out of a tracing tensor"  # torch's words
+# What torch says, and what it means.
+MEANT = {
+    "trying to get value out of a tracing tensor": "something in them asks for a number in the middle",
+    "No working C++ compiler": "no C++ compiler was found (install g++, or name one in the variable CXX)",
+}
 
 Call = Callable[[], Any]
 
@@ -99,7 +103,7 @@ def program(
 def _words(error: Exception) -> str:
     """What it says, in a line."""
     words = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
-    return "something in them asks for a number in the middle" if LOOKED in words else words
+    return next((meant for said, meant in MEANT.items() if said in words), words)
 
 
 def _alike(

@@ -105,7 +105,7 @@ class Request:
         variants: which of the paper's variants; all of them by default.
         seeds: how many, from ``seed`` on; as many as belong to the budget by default.
         precision: of the training, as in :class:`vaekit.training.Settings`; ``float32`` by default.
-        compile: the steps of the training, as in :class:`vaekit.training.Settings`.
+        compile: the steps of the training, as in :class:`vaekit.training.Settings`; where it pays by default.
     """
 
     folder: Path
@@ -116,7 +116,7 @@ class Request:
     variants: tuple[str, ...] = ()
     seeds: int | None = None
     precision: str | None = None
-    compile: bool = False
+    compile: bool | None = None
 
 
 class Reproduction(NamedTuple):
@@ -161,7 +161,7 @@ class Paper:
         if request.budget not in BUDGETS:
             raise unknown("budget", request.budget, BUDGETS)
         special = request.variants, request.seeds, request.precision, request.compile
-        if not self.variants and special != ((), None, None, False):
+        if not self.variants and special != ((), None, None, None):
             raise UserError(
                 f"{self.name} is one piece and runs with one seed: leave --variant, --seeds, --precision and --compile "
                 "out."

@@ -70,7 +70,7 @@ def _wanted(experiment: Experiment, variant: Variant, request: Request) -> bool:
 
 def _asked(budget: Budget, request: Request) -> Budget:
     """The budget with the epochs, the seeds, the precision and the compiling that were asked for."""
-    settings = {name: value for name in ("precision", "compile") if (value := getattr(request, name))}
+    settings = {name: value for name in ("precision", "compile") if (value := getattr(request, name)) is not None}
     return replace(
         budget,
         epochs=request.epochs or budget.epochs,
@@ -233,5 +233,5 @@ def command(name: str, request: Request) -> str:
     words += [f"--seed {request.seed}"] if request.seed else []
     words += [f"--seeds {request.seeds}"] if request.seeds else []
     words += [f"--precision {request.precision}"] if request.precision else []
-    words += ["--compile"] if request.compile else []
+    words += [] if request.compile is None else ["--compile" if request.compile else "--no-compile"]
     return " ".join(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -30,7 +31,7 @@ from vaekit.training.folder import (
     clear_folder,
     fresh_folder,
     open_folder,
-    recorded_shares,
+    recorded_settings,
     removing_what_is_empty,
 )
 from vaekit.training.interrupt import listening
@@ -39,7 +40,7 @@ from vaekit.training.moving import Moving
 from vaekit.training.progress import Bar, say
 from vaekit.training.record import line_of, record_of
 from vaekit.training.run import FORMAT, Run, read_metrics
-from vaekit.training.settings import OPTIMIZERS, Phase, Settings
+from vaekit.training.settings import OPEN, OPTIMIZERS, Phase, Settings, settled
 from vaekit.training.shares import Shares
 from vaekit.training.state import State
 from vaekit.training.stepper import Stepper
@@ -99,9 +100,15 @@ def fit(
     device = world.device(settings.device)
     world.join(device)
     folder = Path(out) if out is not None else fresh_folder(Path("runs"), data.name)
-    folder, shares = world.hear(f"{folder}")[0], world.hear(f"{recorded_shares(folder, resume)}")[0]
-    folder = Path(folder)
-    settings = replace(settings, accumulate=settings.accumulate or int(shares) or world.size)
+    folder = Path(world.hear(f"{folder}")[0])
+    recorded = {name: value for name, value in recorded_settings(folder, resume).items() if name in OPEN}
+    settings = settled(
+        settings,
+        json.loads(world.hear(json.dumps(recorded))[0]),
+        processes=world.size,
+        steps=sum(phase.epochs for phase in phases) * -(-data.train.num_rows // settings.batch_size),
+        on=device.type,
+    )
     config = {
         "format": FORMAT,
         "vaekit": __version__,

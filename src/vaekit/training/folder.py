@@ -70,15 +70,13 @@ def open_folder(folder: Path, config: dict[str, Any], *, resume: bool, overwrite
     return folder
 
 
-def recorded_shares(folder: Path, resume: bool) -> int:
-    """In how many shares the run computes a batch that is to be gone on with; 0 if there is none, or it says nothing.
+def recorded_settings(folder: Path, resume: bool) -> dict[str, Any]:
+    """Settings of the run that is to be gone on with; none if there is no such run.
 
     Raises:
         UserError: if what is there is damaged.
     """
-    if not resume or not (folder / "config.json").is_file():
-        return 0
-    return int(read_config(folder)["settings"].get("accumulate", 1))
+    return read_config(folder)["settings"] if resume and (folder / "config.json").is_file() else {}
 
 
 @contextmanager

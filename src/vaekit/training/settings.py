@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from vaekit.config import check_number, check_whole, part
 from vaekit.kernels import PRECISIONS
 from vaekit.objectives import Objective
 from vaekit.schedules import Schedule, at_least
-from vaekit.training.optimizers import OPTIMIZERS
+from vaekit.training.optimizers import OPTIMIZERS, SKIPPING
+
+MANY_STEPS = 10_000  # what it takes to compile them has been gained by then
+OPEN = ("accumulate", "compile")  # settings that may be left to the training
 
 
 @part("training/phase")
@@ -69,7 +74,8 @@ class Settings:
             the processes that ``torchrun`` starts; 0 for as many as there are processes. Each share has its own
             noise; an objective that compares the rows of a batch sees those of a share.
         compile: make one program of a step (:mod:`vaekit.kernels.program`): some seconds at the start, less in every
-            step. It needs a C++ compiler. Sums are those of the other way to rounding.
+            step. It needs a C++ compiler. Sums are those of the other way to rounding. ``None`` for trainings of
+            10,000 steps or more on a processor, where it pays.
 
     Raises:
         ValueError: if a number is out of range, or the optimiser or the precision is not known.
@@ -86,7 +92,7 @@ class Settings:
     device: str = "auto"
     precision: str = "float32"
     accumulate: int = 0
-    compile: bool = False
+    compile: bool | None = None
 
     def __post_init__(self) -> None:
         check_whole("batch_size", self.batch_size, 1)
@@ -100,3 +106,25 @@ class Settings:
             raise ValueError(f"optimizer must be one of {', '.join(OPTIMIZERS)}, got '{self.optimizer}'")
         if self.precision not in PRECISIONS:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got '{self.precision}'")
+
+    @property
+    def may_be_silent(self) -> bool:
+        """Whether no step needs a decision in Python: the optimiser itself leaves out what is not finite."""
+        return self.optimizer in SKIPPING and self.precision != "float16"
+
+
+def settled(settings: Settings, recorded: Mapping[str, Any], *, processes: int, steps: int, on: str) -> Settings:
+    """With what was left open as the run records it; in a new run as many shares as processes, compiled where it pays.
+
+    Args:
+        settings: as they were given.
+        recorded: those of the run that is gone on with.
+        processes: how many train.
+        steps: that are planned.
+        on: the type of the device.
+    """
+    settings = replace(settings, accumulate=settings.accumulate or recorded.get("accumulate") or processes)
+    if settings.compile is None:
+        pays = on == "cpu" and steps >= MANY_STEPS and settings.accumulate == 1 and settings.may_be_silent
+        settings = replace(settings, compile=bool(recorded.get("compile", pays)))
+    return settings

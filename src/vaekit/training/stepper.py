@@ -74,11 +74,10 @@ class Stepper:
         """Whether steps can be recorded: with all of a batch at once, and on a GPU where all rows are there."""
         on_gpu = self.batches.device.type == "cuda"
         return (
-            (on_gpu or self.settings.compile)
+            (on_gpu or bool(self.settings.compile))
             and not (on_gpu and self.batches.mapped)
             and self.shares.count == 1
-            and self.settings.optimizer in SKIPPING
-            and not self.scale.needed
+            and self.settings.may_be_silent
         )
 
     def recording(self) -> Replay:
@@ -86,7 +85,7 @@ class Stepper:
         settings, rate = self.settings, self.phase.learning_rate
         step = SilentStep(self.model, self.players, self.state, self._share, rate, settings.clip_norm, self.buffers)
         around = self._rounding if self.batches.device.type == "cpu" else nullcontext
-        return Replay(step, settings.batch_size, settings.compile, self.say, around)
+        return Replay(step, settings.batch_size, bool(settings.compile), self.say, around)
 
     def _rounding(self) -> AbstractContextManager[None]:
         return rounding(self.batches.device, self.settings.precision)
