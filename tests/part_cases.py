@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 import vaekit as vk
 import vaekit.registered
-from vaekit.config import SURROUNDINGS, build, parts
+from vaekit.building import SURROUNDINGS, build
+from vaekit.config import parts
 from vaekit.testing import seeded
 
 LATENT_DIM = 2

@@ -15,9 +15,10 @@ import torch
 from torch import nn
 
 import vaekit as vk
-from vaekit.config import parse, parts
+from vaekit.config import parts
 from vaekit.recipes.compose import make_part
 from vaekit.schedules import Step
+from vaekit.small_form import parse
 from vaekit.testing import assert_mean_at_most, check_rebuilds, seeded
 
 LATENT_DIM, SHAPE, ROWS = 2, (2, 3), 16

@@ -14,8 +14,10 @@ import torch
 from torch import nn
 
 import vaekit as vk
-from vaekit.config import build, completed, from_document, is_part, parse, part, parts, slots, to_document
+from vaekit.building import build
+from vaekit.config import completed, from_document, is_part, part, parts, slots, to_document
 from vaekit.schedules import Linear, Step
+from vaekit.small_form import parse
 from vaekit.testing import check_rebuilds
 
 

@@ -14,7 +14,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "vaekit"
 
 # From low to high. A part of the package may import from floors below its own, and from itself.
 FLOORS = [
-    {"errors", "config", "bibliography", "schedules", "cache", "_version"},
+    {"errors", "checks", "config", "building", "small_form", "bibliography", "schedules", "cache", "_version"},
     {"kernels"},
     {"distributions", "data", "networks", "classical"},
     {"likelihoods", "posteriors", "priors"},
@@ -30,7 +30,9 @@ FLOORS = [
 # On one floor, who may also import whom.
 NEIGHBOURS = {
     "config": {"errors"},
-    "schedules": {"config", "errors"},
+    "building": {"config", "errors"},
+    "small_form": {"building", "config", "errors"},
+    "schedules": {"checks", "config", "errors"},
     "networks": {"distributions"},
     "registered": {"evaluation"},
 }

@@ -14,7 +14,7 @@ from vaekit.data import Dataset, Split
 from vaekit.data.kinds import Binary
 from vaekit.kernels import keep_pages
 from vaekit.objectives import ELBO
-from vaekit.training.fit import Training
+from vaekit.training.loop import Training
 from vaekit.training.progress import Bar
 from vaekit.training.settings import Phase, Settings
 from vaekit.training.world import World

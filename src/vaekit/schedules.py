@@ -12,7 +12,8 @@ from typing import NamedTuple, Protocol
 
 from torch import Tensor
 
-from vaekit.config import check_number, part
+from vaekit.checks import check_number
+from vaekit.config import part
 
 
 class Step(NamedTuple):

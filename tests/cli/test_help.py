@@ -97,7 +97,7 @@ tell()
 sys.exit(code)
 """
 AFTER_AN_EPOCH = f"""{IMPORTED}
-from vaekit.training.fit import Training
+from vaekit.training.loop import Training
 report = Training._report
 def told(*arguments):
     tell()

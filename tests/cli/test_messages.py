@@ -30,7 +30,7 @@ import pytest
 import torch
 from cli_cases import Command, everything_in
 
-from vaekit.training.fit import Training
+from vaekit.training.loop import Training
 
 VERBS = (
     "cite, compare, decode, demo, doctor, encode, evaluate, fit-prior, impute, list, reconstruct, "

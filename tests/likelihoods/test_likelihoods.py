@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 import vaekit as vk
-from vaekit.config import parse
 from vaekit.distributions import log_prob
+from vaekit.small_form import parse
 from vaekit.testing import assert_equal, assert_mean, check_likelihood
 
 ALL = [*part_cases.LIKELIHOODS, *part_cases.LIKELIHOOD_VARIANTS]

@@ -18,7 +18,7 @@ from vaekit.data import Dataset, Split
 from vaekit.data.kinds import Binary
 from vaekit.errors import Interrupted
 from vaekit.schedules import Cosine
-from vaekit.training.fit import Training
+from vaekit.training.loop import Training
 
 FITTED_BY_THEMSELVES = ["mixture:num_components=4", "kernel-density:num_points=50"]
 TRAINED = ["flow:transforms=1,hidden=8", "vamp:num_components=8", "autoregressive:hidden=8", "two-stage:hidden=8"]

@@ -30,7 +30,7 @@ from vaekit.schedules import Cosine, Linear, Schedule, Step, Steps, at
 from vaekit.training import Phase, Settings
 from vaekit.training.stepper import Stepper
 
-MODULE = importlib.import_module("vaekit.training.fit")
+MODULE = importlib.import_module("vaekit.training.loop")
 
 
 RISING = Linear(0, 1, epochs=1)

@@ -23,7 +23,7 @@ from vaekit.objectives.objective import Objective, Value
 from vaekit.recipes import Plan
 from vaekit.schedules import Step
 from vaekit.training import Phase, keeper
-from vaekit.training.fit import MOST_SKIPPED_IN_A_ROW
+from vaekit.training.loop import MOST_SKIPPED_IN_A_ROW
 from vaekit.training.stepper import Stepper
 from vaekit.training.watch import MOST_NAMED
 

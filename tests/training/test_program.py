@@ -36,7 +36,7 @@ from vaekit.kernels.tracing import traced, tracing
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Value
 from vaekit.schedules import Cosine, Linear, Step
-from vaekit.training.fit import Training
+from vaekit.training.loop import Training
 from vaekit.training.optimizers import adam
 
 SETTINGS: list[dict[str, Any]] = [{}, {"clip_norm": 1.0, "ema_decay": 0.9, "weight_decay": 0.01}]

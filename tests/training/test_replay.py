@@ -30,7 +30,7 @@ from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Value
 from vaekit.schedules import Cosine, Linear, Step, at
 from vaekit.training.cells import Cells
-from vaekit.training.fit import Training
+from vaekit.training.loop import Training
 from vaekit.training.replay import WARM, Replay
 from vaekit.training.stepper import Stepper
 

@@ -27,7 +27,7 @@ from vaekit.data.loader import Picked
 from vaekit.errors import Interrupted, UserError
 from vaekit.schedules import Cosine, Linear, Step, Steps
 from vaekit.training import files, keeper
-from vaekit.training.fit import Training
+from vaekit.training.loop import Training
 from vaekit.training.state import State
 from vaekit.training.stepper import Stepper
 

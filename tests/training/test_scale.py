@@ -20,7 +20,7 @@ from vaekit.recipes import Plan
 from vaekit.schedules import Step
 from vaekit.training import Phase, Settings
 from vaekit.training import scale as module
-from vaekit.training.fit import Training
+from vaekit.training.loop import Training
 from vaekit.training.scale import START, Scale
 from vaekit.training.state import Counters
 from vaekit.training.stepper import Stepper

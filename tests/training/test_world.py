@@ -25,7 +25,7 @@ from vaekit.data.loader import Loader, Picked
 from vaekit.errors import Interrupted, UserError
 from vaekit.objectives.objective import Objective, Value
 from vaekit.schedules import Step
-from vaekit.training.fit import Training
+from vaekit.training.loop import Training
 from vaekit.training.shares import Shares
 from vaekit.training.stepper import Stepper
 from vaekit.training.world import World

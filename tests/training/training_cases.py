@@ -23,7 +23,7 @@ from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Objective, Value
 from vaekit.recipes import Plan
 from vaekit.schedules import Schedule, Step
-from vaekit.training.fit import Training
+from vaekit.training.loop import Training
 from vaekit.training.stepper import Stepper
 
 T = TypeVar("T")

@@ -50,8 +50,9 @@ def run(options: Options) -> int:
 def _sources(config: dict[str, Any]) -> dict[str, str | None]:
     """The recipe and the parts of a run by name, each with the line that names its papers; ``None`` if not known."""
     import vaekit.registered  # noqa: F401 - so that the parts are known
-    from vaekit.config import parse, parts
+    from vaekit.config import parts
     from vaekit.recipes import recipes
+    from vaekit.small_form import parse
 
     sources: dict[str, str | None] = {}
     # A run started from Python has no request, and no recipe.

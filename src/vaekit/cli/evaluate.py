@@ -91,7 +91,8 @@ def made(texts: Sequence[str]) -> list[Estimator]:
         UserError: for an unknown name or option.
     """
     import vaekit.registered  # noqa: F401
-    from vaekit.config import build, parse
+    from vaekit.building import build
+    from vaekit.small_form import parse
 
     named = dict(map(parse, texts))
     return [build("estimator", name, {}, None, options) for name, options in named.items()]

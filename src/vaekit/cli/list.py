@@ -51,7 +51,8 @@ def _systems() -> list[dict[str, Any]]:
 
 def _parts() -> list[dict[str, Any]]:
     import vaekit.registered  # noqa: F401
-    from vaekit.config import needs_python, parts
+    from vaekit.building import needs_python
+    from vaekit.config import parts
     from vaekit.recipes.compose import family
 
     def note(slot: str, name: str, cls: type) -> str:
@@ -99,7 +100,7 @@ def _first_line(thing: Any) -> str:
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
-    from vaekit.config import spelled
+    from vaekit.small_form import spelled
 
     for row in rows:
         options = ", ".join(f"{key}={spelled(value)}" for key, value in row["options"].items())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
-from vaekit.config import check_whole
+from vaekit.checks import check_whole
 from vaekit.errors import UserError, unknown
 
 if TYPE_CHECKING:

@@ -170,7 +170,7 @@ def _train(options: Options, request: dict[str, Any]) -> Run:
     import torch
 
     from vaekit import data, recipes, training
-    from vaekit.config import literal, parse
+    from vaekit.small_form import literal, parse
 
     settings = {key: request[key] for key in SETTINGS if key in request}
     try:

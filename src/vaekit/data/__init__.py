@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from vaekit.config import parse
 from vaekit.data import kinds
 from vaekit.data.arrays import as_dataset
 from vaekit.data.catalogue import Option, named, names, options
@@ -14,6 +13,7 @@ from vaekit.data.dataset import Dataset, Split
 from vaekit.data.kinds import Kind
 from vaekit.data.readers import ENDINGS, read, read_rows
 from vaekit.errors import unknown
+from vaekit.small_form import parse
 
 __all__ = [
     "Dataset",

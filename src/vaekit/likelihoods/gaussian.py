@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
-from vaekit.config import check_number, part
+from vaekit.checks import check_number
+from vaekit.config import part
 from vaekit.distributions.optimal_normal import OptimalNormal
 from vaekit.likelihoods.location_scale import LocationScale
 

@@ -9,7 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from vaekit.config import check_number, part
+from vaekit.checks import check_number
+from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.objectives.objective import Objective, Player, Value
 from vaekit.schedules import Step

@@ -9,11 +9,11 @@ from typing import Any
 import torch
 
 from vaekit import recipes
-from vaekit.config import literal
 from vaekit.data.dataset import Dataset
 from vaekit.papers.experiment import Job, Trained
 from vaekit.recipes import Plan
 from vaekit.schedules import Schedule
+from vaekit.small_form import literal
 from vaekit.training import Run, Settings, fit
 from vaekit.training.progress import say
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vaekit.config import check_number, part
+from vaekit.checks import check_number
+from vaekit.config import part
 from vaekit.distributions.codes import Rounded, nearest_on_grid, on_grid
 
 

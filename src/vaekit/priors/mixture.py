@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
-from vaekit.config import check_number, part
+from vaekit.checks import check_number
+from vaekit.config import part
 from vaekit.distributions.mixture import Mixture
 from vaekit.errors import UserError
 from vaekit.networks.positive import positive, raw_of

@@ -8,9 +8,11 @@ from typing import Any
 from torch import nn
 
 import vaekit.registered  # noqa: F401 - so that parts can be named
-from vaekit.config import build, needs_python, parse, parts
+from vaekit.building import build, needs_python
+from vaekit.config import parts
 from vaekit.data.dataset import Dataset
 from vaekit.errors import UserError, unknown
+from vaekit.small_form import parse
 
 
 def make_part(slot: str, text: str, **context: Any) -> Any:

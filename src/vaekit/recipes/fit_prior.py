@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vaekit import __version__
-from vaekit.config import from_document, parse, replace_argument, to_document
+from vaekit.config import from_document, replace_argument, to_document
 from vaekit.data.dataset import Dataset, Split
 from vaekit.data.loader import Loader
 from vaekit.errors import UserError
@@ -22,6 +22,7 @@ from vaekit.evaluation.likelihood import bound, evaluating
 from vaekit.objectives import LogPrior
 from vaekit.recipes.compose import make_part, surroundings
 from vaekit.schedules import Schedule
+from vaekit.small_form import parse
 from vaekit.training.files import module_tensors, write_tensors
 from vaekit.training.fit import fit
 from vaekit.training.folder import fresh_folder, open_folder, take_place

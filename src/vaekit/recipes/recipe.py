@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from vaekit.config import fitting
+from vaekit.building import fitting
 from vaekit.data.dataset import Dataset
 from vaekit.errors import UserError, unknown
 from vaekit.recipes.defaults import Defaults

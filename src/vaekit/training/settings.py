@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from vaekit.config import check_number, check_whole, part
+from vaekit.checks import check_number, check_whole
+from vaekit.config import part
 from vaekit.kernels import PRECISIONS
 from vaekit.objectives import Objective
 from vaekit.schedules import Schedule, at_least

@@ -1,0 +1,260 @@
+"""The loop. It steps the players it is told of and knows nothing about models."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vaekit.data.dataset import Dataset
+from vaekit.data.loader import Loader
+from vaekit.errors import Interrupted, TrainingFailed
+from vaekit.evaluation.doctor import Attending
+from vaekit.evaluation.fitness import check_likelihood_fits
+from vaekit.evaluation.likelihood import bound
+from vaekit.kernels import flushing_denormals, keep_pages, rounds_on_processors
+from vaekit.schedules import Step
+from vaekit.training.interrupt import listening
+from vaekit.training.keeper import Keeper
+from vaekit.training.moving import Moving
+from vaekit.training.progress import Bar, say
+from vaekit.training.record import line_of, record_of
+from vaekit.training.run import read_metrics
+from vaekit.training.settings import OPTIMIZERS, Phase, Settings
+from vaekit.training.shares import Shares
+from vaekit.training.state import State
+from vaekit.training.stepper import Stepper
+from vaekit.training.world import World
+
+MOST_SKIPPED_IN_A_ROW = 20
+
+
+class Training:
+    """One training: the loop and its state.
+
+    Args:
+        model, data, phases, settings: as of :func:`fit`.
+        folder: the run folder, open.
+        quiet: show no progress.
+        world: the processes that train together.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        data: Dataset,
+        phases: Sequence[Phase],
+        settings: Settings,
+        folder: Path,
+        quiet: bool,
+        world: World | None = None,
+    ) -> None:
+        self.world = world or World()
+        device = self.world.device(settings.device)
+        # Convolutions are faster with the channels last, on processors and on GPUs.
+        self.model: Any = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.phases, self.settings = phases, settings
+        self.quiet = quiet or not self.world.first
+        self.shares = Shares(self.world, settings.accumulate or self.world.size)
+        self.batches = Loader(data.train, data.kind, device, settings.batch_size)
+        self.validation = Loader(data.validation, data.kind, device, max(settings.batch_size, 500))
+        self.state = State(self.model, settings.ema_decay, self.shares.streams)
+        self.keeper = Keeper(folder, self.state)
+        self.stop_asked = False
+        for phase in self.phases:
+            Moving.of(self.model, phase)
+
+    def run(self) -> None:
+        """Train until the end, from wherever the state is."""
+        keep_pages()
+        with flushing_denormals():
+            self._run()
+
+    def _run(self) -> None:
+        torch.manual_seed(self.settings.seed)
+        saved = self.keeper.begin()
+        if saved is None:
+            with closing(self.batches.epoch(self.settings.seed, 0)) as batches:
+                first = next(batches).batch
+            check_likelihood_fits(self.model, first, fitting=self.batches.kind.default_likelihood)
+            self._begin_parts()
+            self.shares.streams.begin()
+        counters = self.state.counters
+        for remark in self._remarks():
+            self._say(f"warning: {remark}.")
+        total = self._planned * len(self.batches)
+        done = counters.epochs_total * len(self.batches) + counters.batch
+        with listening(self._ask_to_stop), Bar("training", total, "steps", done=done, quiet=self.quiet) as bar:
+            while counters.phase < len(self.phases):
+                phase = self.phases[counters.phase]
+                stepper = self._begin(phase)
+                if saved is not None:
+                    self.state.restore(saved)
+                    saved = None
+                with closing(stepper):
+                    while counters.epoch < phase.epochs and not self._patience_is_over():
+                        self._epoch(stepper, bar)
+                if counters.epoch < phase.epochs:
+                    waited = f"{counters.waited} epoch{'s' * (counters.waited > 1)}"
+                    self._say(f"stopped after epoch {counters.epochs_total}: none of the last {waited} was better.")
+                self._check_figures()
+                counters.phase, counters.epoch, counters.step = counters.phase + 1, 0, 0
+                self.state.begin_phase()
+
+    def _remarks(self) -> Iterator[str]:
+        """What a person may not have meant."""
+        rows, size, precision = self.batches.num_rows, self.settings.batch_size, self.settings.precision
+        if size > rows:
+            yield f"a batch of {size:,} rows is more than the {rows:,} training rows: each epoch is one step"
+        if self.batches.device.type == "cpu":
+            if precision == "bfloat16" and not rounds_on_processors():
+                yield "this processor has no units for bfloat16: training goes on in float32"
+            if precision == "float16":
+                yield "float16 is for GPUs: on a processor it is slower than float32"
+
+    def _begin(self, phase: Phase) -> Stepper:
+        """The steps of a phase: its players, each with its optimiser."""
+        objective = phase.objective
+        device = next(self.model.parameters()).device
+        self.state.networks = tuple(network.to(device) for network in objective.networks())
+        self.moving = Moving.of(self.model, phase)
+        players = self.moving.players(objective)
+        make = OPTIMIZERS[self.settings.optimizer]
+        self.state.optimizers = {
+            name: make(player.parameters, lr=0.0, weight_decay=self.settings.weight_decay, **player.options)
+            for name, player in players.items()
+        }
+        return Stepper(
+            self.model,
+            phase,
+            players,
+            self.state,
+            self.shares,
+            self.settings,
+            self.batches,
+            self._skip,
+            self._wishes,
+            self._say,
+        )
+
+    def _begin_parts(self) -> None:
+        """Let parts that start from data (pseudo-inputs, say) see as many training rows as they want."""
+        rows = partial(self.batches.some, self.settings.seed)
+        with torch.no_grad():
+            for module in self.model.modules():
+                if hasattr(module, "begin"):
+                    module.begin(self.model, rows)
+            self.world.copy_first([*self.model.state_dict().values()])
+            if self.state.average is not None:
+                self.state.average.load_state_dict(self.model.state_dict())
+
+    def _epoch(self, stepper: Stepper, bar: Bar) -> None:
+        """From the batch where the state is to the end of the epoch."""
+        counters, started = self.state.counters, time.monotonic()
+        self.moving.set_modes()
+        order = self.settings.seed, counters.epochs_total, counters.batch
+        with closing(self.batches.epoch(*order)) as batches:
+            for picked in batches:
+                stepper.take(picked)
+                bar.advance()
+                stop, save = stepper.agreed if self.world.size > 1 else self._wishes()
+                if stop or save:
+                    stepper.hear()
+                    now = time.monotonic()
+                    counters.seconds, started = counters.seconds + now - started, now
+                    self.keeper.save()
+                if stop:
+                    stopped = f"stopped in epoch {counters.epochs_total + 1}; the state is saved."
+                    raise Interrupted(stopped, self.keeper.folder)
+        stepper.hear()
+        counters.epoch, counters.epochs_total, counters.batch = counters.epoch + 1, counters.epochs_total + 1, 0
+        self._report(stepper.phase, started)
+
+    def _wishes(self) -> list[bool]:
+        """Whether to stop, and whether to save: the processes agree on both in every step."""
+        return [self.stop_asked, self.keeper.due]
+
+    def _say(self, line: str) -> None:
+        if not self.quiet:
+            say(line)
+
+    def _skip(self, cause: str, step: int) -> None:
+        counters = self.state.counters
+        counters.cause = counters.cause or f"step {step + 1}: {cause}"
+        counters.skipped += 1
+        counters.skipped_in_a_row += 1
+        if counters.skipped == 1 or counters.skipped_in_a_row == MOST_SKIPPED_IN_A_ROW:
+            self._say(f"warning: step {step + 1} was skipped: {cause}.")
+        if counters.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
+            raise TrainingFailed(
+                f"{counters.skipped_in_a_row} steps in a row were not finite: {cause}. "
+                + (
+                    f"The state at the end of epoch {self.keeper.epochs} is kept in {self.keeper.folder}."
+                    if self.keeper.epochs
+                    else "No epoch was finished."
+                )
+            )
+
+    def _check_figures(self) -> None:
+        """
+        Raises:
+            TrainingFailed: if there is a validation figure, and it was a number after no epoch of the phase.
+        """
+        counters = self.state.counters
+        if counters.best is not None and math.isnan(counters.best):
+            why = f" ({counters.cause})" if counters.cause else ""
+            raise TrainingFailed(
+                f"after no epoch the validation figures were numbers{why}: the weights in {self.keeper.folder} are of "
+                "no use. A smaller learning rate may help."
+            )
+
+    def _report(self, phase: Phase, started: float) -> None:
+        """Validate, remember the best, take note of the epoch, and save if it is time."""
+        state, counters = self.state, self.state.counters
+        figures = self.shares.over(
+            self.validation, lambda rows, share: bound(state.shown, rows, seed=self.settings.seed + share)
+        )
+        now = Step(counters.step, counters.epoch, phase.epochs)
+        last = Step(phase.epochs * len(self.batches), phase.epochs, phase.epochs)
+        watched = phase.objective.watch(figures, last)
+        kept = state.follow_figure(watched, keep_best=self.settings.keep_best)
+        counters.seconds += time.monotonic() - started
+        record = record_of(counters, phase, now, state.means(), figures, watched, kept)
+        state.sums = {}
+        self.keeper.note(record)
+        # Of several processes the clocks differ.
+        if self.world.size > 1 or self.keeper.rested or counters.epoch == phase.epochs or self._patience_is_over():
+            self.keeper.save()
+            self.keeper.take_place()
+        if not self.world.first:
+            return
+        for found in self._doctor.visit(record):
+            self._say(f"warning: epoch {counters.epochs_total}: {found.line}")
+        if line := line_of(counters.epochs_total, self._planned, figures, kept):
+            self._say(line)
+
+    @property
+    def _planned(self) -> int:
+        """Epochs of all phases."""
+        return sum(phase.epochs for phase in self.phases)
+
+    @cached_property
+    def _doctor(self) -> Attending:
+        """Called to the first epoch of this session; those before it were seen."""
+        now = self.state.counters.epochs_total
+        before = [each for each in read_metrics(self.keeper.metrics) if each["epoch"] < now]
+        return Attending(self.state.shown, self.validation, before, self._planned)
+
+    def _patience_is_over(self) -> bool:
+        counters, patience = self.state.counters, self.settings.patience
+        return bool(patience) and counters.waited >= patience
+
+    def _ask_to_stop(self) -> None:
+        self.stop_asked = True
