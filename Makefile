@@ -50,7 +50,7 @@ bench: $(STAMP) ## measure speed beside peers and limits (half an hour, a quiet 
 	-@$(BIN)/python benchmarks/rounding.py --save
 	-@$(BIN)/python benchmarks/likelihood.py --rounds $(ROUNDS) --save
 	-@$(BIN)/python benchmarks/streaming.py --rounds $(ROUNDS) --seconds 10 --gigabytes $(GIGABYTES) --save
-	-@$(BIN)/python benchmarks/to_a_bound.py --rounds 1 --save
+	-@$(BIN)/python benchmarks/to_a_bound.py --rounds 3 --save
 	-@$(BIN)/python benchmarks/gpu.py --save
 	@$(BIN)/python docs/make_speed.py
 	@echo "docs/speed.md"

@@ -188,7 +188,7 @@ TARGETS = [
         "≤ 0.5",
         "to_a_bound",
         ("seconds", "vaekit / pythae"),
-        "Both need as many epochs, so it is the ratio of an epoch and of a start.",
+        "Both need about as many epochs, so it is the ratio of an epoch and of a start.",
     ),
     Target(
         "the same with `--compile`, of which programs are kept",

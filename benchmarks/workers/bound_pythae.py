@@ -1,6 +1,6 @@
 """pythae's default VAE on MNIST that is binarised anew at each access, after its README; weights are left each epoch.
 
-    python bound_pythae.py IMAGES FOLDER EPOCHS
+    python bound_pythae.py IMAGES FOLDER EPOCHS SEED
 
 IMAGES is MNIST's file of training images, FOLDER is where ``epoch.npz`` goes.
 """
@@ -45,7 +45,7 @@ class Leave(TrainingCallback):
 
 
 def main() -> None:
-    source, folder, epochs = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    source, folder, epochs, seed = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     logging.disable(logging.CRITICAL)
     raw = source.read_bytes()
     content = gzip.decompress(raw) if source.suffix == ".gz" else raw
@@ -60,6 +60,7 @@ def main() -> None:
         per_device_eval_batch_size=BATCH,
         optimizer_cls="Adam",
         no_cuda=True,
+        seed=seed,
     )
     pipeline = TrainingPipeline(training_config=config, model=model)
     pipeline(
