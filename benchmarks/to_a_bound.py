@@ -6,9 +6,9 @@ A is the command line of vaekit, B a script for pythae; the same networks (784-5
 50,000 training rows drawn anew at each use, and a pass over 10,000 validation rows after each epoch. C is A by whoever
 knows vaekit and is in haste: five epochs, a rate that rises to 0.005 and falls, factors in bfloat16. A takes its steps
 one by one (``--no-compile``: with so many epochs ahead they would be compiled), D and E are compiled: where that was
-never done before, and where it was. The clock starts with the process: imports and the reading of the data count. After each
-epoch the process is halted, and with it the clock, while the bound of its weights is measured here, for all by the same
-function: one draw for each of the 10,000 test images, binarised once with seed 777. The first epoch whose bound is
+never done before, and where it was. The clock starts with the process: imports and the reading of the data count. After
+each epoch the process is halted, and with it the clock, while the bound of its weights is measured here, for all by the
+same function: one draw for each of the 10,000 test images, binarised once with seed 777. The first epoch whose bound is
 reached ends the process; which one it is hangs on the seed, so every round has its own. A B C D E, and again, each
 alone; needs a system that can halt processes (not Windows), and $VAEKIT_DATA or the network.
 """
