@@ -6,6 +6,8 @@ import part_cases
 import pytest
 import torch
 from test_combinations import PAIRS, fits
+from torch import nn
+from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, Normal
 
 import vaekit as vk
 from vaekit.evaluation.likelihood import log_likelihood
@@ -188,3 +190,47 @@ def test_no_draws_are_refused() -> None:
         vae().draw(BATCH, samples=0)
     with pytest.raises(ValueError, match=r"^samples must be at least 1, got 0$"):
         log_likelihood(vae(), [BATCH], 0)
+
+
+class Gives(nn.Module):
+    """A part that answers with one distribution whatever it is asked."""
+
+    has_density = True
+
+    def __init__(self, distribution: Distribution) -> None:
+        super().__init__()
+        self.distribution = distribution
+
+    def forward(self, x: torch.Tensor | None, condition: torch.Tensor | None = None) -> Distribution:
+        return self.distribution
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_a_latent_whose_numbers_are_no_event_is_refused(frozen: bool) -> None:
+    """Two rows and two latents would broadcast, and the bound be a wrong number."""
+    q, p = Normal(torch.zeros(2, 2), 1.0), Normal(torch.zeros(2), 1.0)
+    for posterior, prior, whose in ((q, p, "posterior"), (Independent(q, 1), p, "prior")):
+        model = vk.VAE(Gives(prior), Gives(posterior), vae().likelihood)
+        with pytest.raises(vk.UserError, match=rf"the {whose} has an event of shape \(\)") as error:
+            model.draw(vk.Batch(BATCH.x[:2]), frozen_q=frozen)
+        assert "Independent(…, 1)" in (error.value.hint or "")
+
+
+@pytest.mark.parametrize("event", [(), (4,), (1, 1), (1, *part_cases.SHAPE)])
+def test_a_likelihood_of_another_shape_than_x_is_refused(event: tuple[int, ...]) -> None:
+    p = Independent(Normal(torch.zeros(1, 4, *event), 1.0), len(event))
+    model = vk.VAE(part_cases.make("prior", "standard-normal"), part_cases.make("posterior", "diagonal"), Gives(p))
+    with pytest.raises(vk.UserError, match=r"p\(x\|z\) is over values of shape .* row of x has the shape \(3, 4\)"):
+        model.draw(BATCH)
+
+
+@pytest.mark.parametrize("mask", [torch.ones(4).bool(), torch.ones(3, 4).bool(), torch.ones(4, 3, 4)])
+def test_a_mask_of_another_shape_or_type_is_refused(mask: torch.Tensor) -> None:
+    with pytest.raises(vk.UserError, match="does not fit elements of shape"):
+        vae().draw(BATCH._replace(mask=mask))
+
+
+def test_a_posterior_without_rsample_is_refused_in_a_sentence() -> None:
+    q = MixtureSameFamily(Categorical(torch.ones(4, 3)), Independent(Normal(torch.zeros(4, 3, 2), 1.0), 1))
+    with pytest.raises(vk.UserError, match="the posterior of z is a MixtureSameFamily, which has no rsample"):
+        vk.VAE(part_cases.make("prior", "standard-normal"), Gives(q), vae().likelihood).draw(BATCH)

@@ -18,8 +18,16 @@ def log_prob(distribution: Distribution, value: Tensor, mask: Tensor | None = No
         mask: true where observed, ``(batch, *event)`` or without the last axis of a one-hot event.
 
     Raises:
-        UserError: if a mask is given and the distribution does not factorise over elements.
+        UserError: if the value has another shape than an event, or a mask is given that does not fit or for a
+            distribution that does not factorise over elements.
     """
+    if distribution.event_shape != value.shape[1:]:
+        raise UserError(
+            f"p(x|z) is over values of shape {tuple(distribution.event_shape)}, and a row of x has the shape "
+            f"{tuple(value.shape[1:])}.",
+            hint="make the likelihood for that shape; torch's Independent(…, number of axes) makes a batch of elements "
+            "one event.",
+        )
     if mask is None:
         return distribution.log_prob(value)
     if not isinstance(distribution, Independent):
@@ -27,11 +35,12 @@ def log_prob(distribution: Distribution, value: Tensor, mask: Tensor | None = No
             f"missing values need a likelihood that factorises over elements; {type(distribution).__name__} does not."
         )
     per_element = distribution.base_dist.log_prob(value)
-    if mask.shape != per_element.shape[per_element.dim() - mask.dim() :]:
+    event = per_element.dim() - distribution.reinterpreted_batch_ndims
+    if mask.shape != per_element.shape[event - 1 :] or mask.dtype != torch.bool:
         raise UserError(
-            f"a mask of shape {tuple(mask.shape)} does not fit elements of shape {tuple(per_element.shape)}: "
-            "it has one entry for each element (none for the axis of a one-hot category)."
+            f"a mask of shape {tuple(mask.shape)} and type {mask.dtype} does not fit elements of shape "
+            f"{tuple(per_element.shape)}: it is true or false for each element of each row (the axis of a one-hot "
+            "category has none)."
         )
     observed = torch.where(mask, per_element, torch.zeros_like(per_element))
-    event = observed.dim() - distribution.reinterpreted_batch_ndims
     return observed.reshape(*observed.shape[:event], -1).sum(-1)

@@ -240,7 +240,8 @@ def draw_latents(
 
     Raises:
         ValueError: if there are no samples.
-        UserError: if prior and posterior do not name the same latents.
+        UserError: if prior and posterior do not name the same latents or are over different spaces, or a posterior
+            has no ``rsample``.
     """
     if samples < 1:
         raise ValueError(f"samples must be at least 1, got {samples}")
@@ -261,7 +262,7 @@ def draw_latents(
         axes = len(q.batch_shape) if axes is None else axes
         # A level that does not look at the latents before it has no sample axis from them.
         looks_back = len(q.batch_shape) > axes
-        drawn[name] = q.rsample(torch.Size() if looks_back else torch.Size([samples]))
+        drawn[name] = _reparameterised(q, torch.Size() if looks_back else torch.Size([samples]), name)
         penalty = penalty + getattr(q, "penalty", 0.0)
 
     order = list(q_levels)
@@ -279,6 +280,19 @@ def draw_latents(
     return latents, penalty
 
 
+def _reparameterised(q: Distribution, shape: torch.Size, name: str) -> Tensor:
+    try:
+        return q.rsample(shape)
+    except NotImplementedError as error:
+        if q.has_rsample:
+            raise
+        raise UserError(
+            f"the posterior of {name} is a {type(q).__name__}, which has no rsample: no gradient passes "
+            "through its draws.",
+            hint="use a distribution that draws by a differentiable function of noise.",
+        ) from error
+
+
 def _nodes(values: Trail) -> Trail:
     """The same values, each as a node of its own in the graph, on a trail of their own."""
     return Trail({name: value.view_as(value) for name, value in values.items()})
@@ -290,6 +304,7 @@ def _evaluate_frozen(
     z = values[name]
     if not getattr(q, "has_density", True):
         return Latent(z, lambda: p.log_prob(z), None)
+    check_one_space(p, q)
     before = [(values[other], node) for other, node in given.items()]
     return Latent(z, lambda: p.log_prob(z), lambda: frozen_log_prob(q, z, before))
 
@@ -312,8 +327,16 @@ def _evaluate(p: Distribution, q: Distribution, z: Tensor, analytic_holds: bool)
 def check_one_space(p: Distribution, q: Distribution) -> None:
     """
     Raises:
-        UserError: if prior and posterior are over different spaces: the ratio of their densities would mean nothing.
+        UserError: if prior and posterior are over different spaces: the ratio of their densities would mean nothing;
+            or over single numbers, whose axis would be taken for one of rows.
     """
+    if not (q.event_shape and p.event_shape):
+        raise UserError(
+            f"a latent is one event of each row, and the {'prior' if q.event_shape else 'posterior'} has an event of "
+            "shape () and a batch of shape "
+            f"{tuple((p if q.event_shape else q).batch_shape)}.",
+            hint="torch's Independent(…, 1) makes the last axis of a batch the event.",
+        )
     ours, theirs = space_of(q), space_of(p)
     if ours is not None and theirs is not None and ours != theirs:
         raise UserError(
