@@ -69,6 +69,18 @@ def test_laws_under_a_condition() -> None:
     check_model(model, BATCH._replace(condition=torch.randn(4, 3)))
 
 
+def test_a_condition_that_is_left_out_is_noticed() -> None:
+    """The numbers would be those of neither p(x) nor p(x|c)."""
+    model = vk.VAE(
+        part_cases.make("prior", "standard-normal"),
+        part_cases.make("posterior", "diagonal", condition_dim=3),
+        part_cases.make("likelihood", "bernoulli", condition_dim=3),
+    )
+    for ask in (lambda: model.draw(BATCH), lambda: model.encode(BATCH.x), lambda: model.generate(2)):
+        with pytest.raises(vk.UserError, match=r"^a network that was made for a condition was given none\."):
+            ask()
+
+
 def test_a_mask_reaches_the_likelihood_and_nothing_else() -> None:
     model = vae()
     mask = torch.rand(4, *part_cases.SHAPE, generator=torch.Generator().manual_seed(1)) < 0.5

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from vaekit.config import part
 from vaekit.networks.layer import Conv2d, ConvTranspose2d, Linear
-from vaekit.networks.network import FlatHead, Shape, activation_of, initialize, needed, over_leading, size
+from vaekit.networks.network import FlatHead, Shape, activation_of, initialize, of_condition, over_leading, size
 
 
 def halvings(length: int, times: int) -> list[int]:
@@ -61,8 +61,8 @@ class ConvolutionalEncoder(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = over_leading(self.layers[0], x, 3)
-        if condition is not None:
-            h = h + needed(self.first_condition)(condition)[..., None, None]
+        added = of_condition(self.first_condition, condition)
+        h = h if added is None else h + added[..., None, None]
         h = self.activation(h)
         for layer in self.layers[1:]:
             h = self.activation(over_leading(layer, h, 3))
@@ -139,8 +139,8 @@ class ConvolutionalDecoder(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = over_leading(self.first, x, self.event_dims)
-        if condition is not None:
-            h = h + needed(self.first_condition)(condition)[..., None, None]
+        added = of_condition(self.first_condition, condition)
+        h = h if added is None else h + added[..., None, None]
         h = self.activation(h)
         for layer in self.layers:
             h = self.activation(over_leading(layer, h, 3))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from vaekit.config import part
 from vaekit.networks.block import Block, dense_block, scaled
 from vaekit.networks.layer import Linear
-from vaekit.networks.network import FlatHead, Shape, dimensions, needed, size
+from vaekit.networks.network import FlatHead, Shape, dimensions, of_condition, size
 
 
 @part("rung/dense", paper="Sønderby et al. 2016; Child 2021")
@@ -91,8 +91,8 @@ class DenseBottomUp(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Sequence[Tensor]:
         h = self.first(x.flatten(-self.event_dims))
-        if condition is not None:
-            h = h + needed(self.first_condition)(condition)
+        added = of_condition(self.first_condition, condition)
+        h = h if added is None else h + added
         features = []
         for block in self.blocks:
             h = h + block(h)

@@ -9,7 +9,7 @@ from torch.nn.functional import glu
 
 from vaekit.config import part
 from vaekit.networks.layer import Linear
-from vaekit.networks.network import FlatHead, Shape, dimensions, initialize, needed, size
+from vaekit.networks.network import FlatHead, Shape, dimensions, initialize, of_condition, size
 
 
 @part("network/gated-mlp", paper="Dauphin et al. 2017; Tomczak & Welling 2018, section 5")
@@ -46,8 +46,8 @@ class GatedMLP(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = self.layers[0](x.flatten(-self.event_dims))
-        if condition is not None:
-            h = h + needed(self.first_condition)(condition)
+        added = of_condition(self.first_condition, condition)
+        h = h if added is None else h + added
         h = glu(h)
         for layer in self.layers[1:]:
             h = glu(layer(h))

@@ -11,7 +11,7 @@ from vaekit.config import part
 from vaekit.networks.concatenate import side_by_side
 from vaekit.networks.convolutional import GridHead, halvings
 from vaekit.networks.gated import GatedMLP
-from vaekit.networks.network import FlatHead, Shape, initialize, needed, over_leading, size
+from vaekit.networks.network import FlatHead, Shape, initialize, of_condition, over_leading, size
 
 KERNELS = (7, 3, 5)
 
@@ -74,9 +74,8 @@ class GatedConvolutionalEncoder(nn.Module):
         for layer in self.layers:
             h = layer(h)
         h = h.flatten(-3)
-        if condition is not None:
-            h = needed(self.joint)(side_by_side([h, needed(self.of_condition)(condition)]))
-        return h
+        beside = of_condition(self.of_condition, condition)
+        return h if beside is None or self.joint is None else self.joint(side_by_side([h, beside]))
 
     def head(self, out_shape: tuple[int, ...]) -> nn.Module:
         head = FlatHead(self.features, out_shape)
@@ -122,8 +121,8 @@ class GatedConvolutionalDecoder(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = self.first(x)
-        if condition is not None:
-            h = side_by_side([h, needed(self.of_condition)(condition)])
+        beside = of_condition(self.of_condition, condition)
+        h = h if beside is None else side_by_side([h, beside])
         h = self.joint(h).unflatten(-1, self.image_shape)
         for layer in self.layers:
             h = layer(h)

@@ -13,7 +13,7 @@ from vaekit.config import part
 from vaekit.networks.block import Block, grid_block, scaled
 from vaekit.networks.convolutional import GridHead
 from vaekit.networks.layer import Linear
-from vaekit.networks.network import needed, over_leading
+from vaekit.networks.network import of_condition, over_leading
 
 Size = tuple[int, int]
 
@@ -145,8 +145,8 @@ class GridBottomUp(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Sequence[Tensor]:
         h = over_leading(self.first, x, 3)
-        if condition is not None:
-            h = h + needed(self.first_condition)(condition)[..., None, None]
+        added = of_condition(self.first_condition, condition)
+        h = h if added is None else h + added[..., None, None]
         h = h + self.full(h)
         after: dict[Size, Tensor] = {}
         for grid, block in zip(self.grids, self.blocks, strict=True):

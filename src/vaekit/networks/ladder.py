@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from vaekit.config import part
 from vaekit.distributions.trail import follow
 from vaekit.networks.layer import Linear
-from vaekit.networks.network import needed
+from vaekit.networks.network import of_condition
 from vaekit.networks.positive import checked_minimum, positive
 
 
@@ -82,8 +82,8 @@ class Ladder(nn.Module):
 
         def start() -> Place:
             h = self.start
-            if condition is not None:
-                added = needed(self.first_condition)(condition)
+            added = of_condition(self.first_condition, condition)
+            if added is not None:
                 h = h + added.reshape(*added.shape, *[1] * (h.dim() - 1))
             return self._arrive(0, h)
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 
 from vaekit.config import part
-from vaekit.networks.network import FlatHead, Shape, dimensions, needed, size
+from vaekit.networks.concatenate import side_by_side
+from vaekit.networks.network import FlatHead, Shape, dimensions, of_condition, size
 
 
 @part("network/linear")
@@ -27,15 +26,12 @@ class Affine(nn.Module):
         super().__init__()
         self.event_dims = dimensions(in_shape)
         self.features = size(in_shape) + condition_dim
-        self.condition_dim = condition_dim
+        self.of_condition = nn.Identity() if condition_dim else None
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         flat = x.flatten(-self.event_dims)
-        if condition is None:
-            return flat
-        needed(self if self.condition_dim else None)
-        leading = np.broadcast_shapes(flat.shape[:-1], condition.shape[:-1])
-        return torch.cat([flat.expand(*leading, -1), condition.expand(*leading, -1)], dim=-1)
+        beside = of_condition(self.of_condition, condition)
+        return flat if beside is None else side_by_side([flat, beside])
 
     def head(self, out_shape: tuple[int, ...]) -> nn.Module:
         return FlatHead(self.features, out_shape)

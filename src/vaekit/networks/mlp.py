@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from vaekit.config import part
 from vaekit.networks.layer import Linear
-from vaekit.networks.network import FlatHead, Shape, activation_of, dimensions, initialize, needed, size
+from vaekit.networks.network import FlatHead, Shape, activation_of, dimensions, initialize, of_condition, size
 
 
 @part("network/mlp")
@@ -49,8 +49,8 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = self.first(x.flatten(-self.event_dims))
-        if condition is not None:
-            h = h + needed(self.first_condition)(condition)
+        added = of_condition(self.first_condition, condition)
+        h = h if added is None else h + added
         h = self.activation(h)
         for layer in self.rest:
             h = self.activation(layer(h))

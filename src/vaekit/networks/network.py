@@ -49,18 +49,26 @@ def activation_of(name: str) -> Callable[[Tensor], Tensor]:
     return ACTIVATIONS[name]
 
 
-def needed(first_condition: nn.Module | None) -> nn.Module:
-    """The layer for the condition.
+def of_condition(layer: Callable[[Tensor], Tensor] | None, condition: Tensor | None) -> Tensor | None:
+    """What a layer makes of the condition; ``None`` for a network without one.
 
     Raises:
-        UserError: if there is none: a condition must not be dropped in silence.
+        UserError: if there is a condition and no layer for it, or a layer and no condition: neither p(x) nor p(x|c)
+            would be what was asked for.
     """
-    if first_condition is None:
+    if layer is not None and condition is not None:
+        return layer(condition)
+    if condition is not None:
         raise UserError(
             "a network without a condition (condition_dim=0) was given one.",
             hint="use one that takes a condition (--network mlp, convolutional), or leave the condition out.",
         )
-    return first_condition
+    if layer is not None:
+        raise UserError(
+            "a network that was made for a condition was given none.",
+            hint="give it with the rows: vk.Batch(x, condition=…), model.generate(count, condition).",
+        )
+    return None
 
 
 def size(shape: Shape) -> int:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from vaekit.config import part
 from vaekit.networks.block import dense_block, scaled
 from vaekit.networks.layer import Linear
-from vaekit.networks.network import FlatHead, Shape, dimensions, needed, size
+from vaekit.networks.network import FlatHead, Shape, dimensions, of_condition, size
 
 
 @part("network/residual-mlp", paper="He et al. 2016, Identity mappings in deep residual networks; Child 2021")
@@ -43,8 +43,8 @@ class ResidualMLP(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = self.first(x.flatten(-self.event_dims))
-        if condition is not None:
-            h = h + needed(self.first_condition)(condition)
+        added = of_condition(self.first_condition, condition)
+        h = h if added is None else h + added
         for block in self.blocks:
             h = h + block(h)
         return h

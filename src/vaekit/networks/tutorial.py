@@ -11,7 +11,7 @@ from torch.nn.functional import relu
 
 from vaekit.config import part
 from vaekit.networks.layer import ConvTranspose2d
-from vaekit.networks.network import FlatHead, initialize, needed, over_leading
+from vaekit.networks.network import FlatHead, initialize, of_condition, over_leading
 
 
 @part("network/tutorial-encoder", paper="TensorFlow tutorial: Convolutional Variational Autoencoder")
@@ -44,8 +44,7 @@ class TutorialEncoder(nn.Module):
         initialize(self, "glorot")
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        if condition is not None:
-            needed(None)
+        of_condition(None, condition)
         h = x
         for layer in self.layers:
             h = relu(over_leading(layer, h, 3))
@@ -88,8 +87,7 @@ class TutorialDecoder(nn.Module):
         initialize(self, "glorot")
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        if condition is not None:
-            needed(None)
+        of_condition(None, condition)
         h = relu(self.first(x))
         layer: Any
         for layer in self.layers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -25,7 +27,7 @@ def check_network(
 
     - any number of leading axes, each element of which is treated alone.
     - ``head(out_shape)`` maps features to ``(*leading, *out_shape)``.
-    - a condition matters if and only if the network has one, and broadcasts against the input.
+    - a condition matters if and only if the network has one, broadcasts against the input, and must not be left out.
     - gradients reach every parameter, of network and head.
     - it is rebuilt bit for bit.
 
@@ -64,9 +66,18 @@ def check_network(
         # Broadcasting: a condition with an axis more than the input, as when a label is enumerated.
         many = torch.stack([condition, condition + 1])
         assert_equal(output(x, many), torch.stack([y, other]), f"{name}: a condition with one leading axis more")
+        assert not _answers(lambda: output(x, None)), f"{name} has a condition, and answers without it"
     named = [*network.named_parameters("network"), *head.named_parameters("head")]
     check_arrives(y.square().sum(), named, f"{name}: the output")
     check_rebuilds(network, lambda part: part(x, condition))
+
+
+def _answers(ask: Callable[[], Tensor]) -> bool:
+    try:
+        ask()
+    except Exception:
+        return False
+    return True
 
 
 def _random(in_shape: int | tuple[int, ...] | dict[str, int], leading: tuple[int, ...], positive: bool) -> Inputs:
