@@ -252,7 +252,16 @@ def batch_statistics(monkeypatch: Patch) -> None:
 
 def condition_that_does_not_matter(monkeypatch: Patch) -> None:
     original = vk.networks.MLP.forward
-    monkeypatch.setattr(vk.networks.MLP, "forward", lambda self, x, condition=None: original(self, x, None))
+    monkeypatch.setattr(vk.networks.MLP, "forward", lambda self, x, condition: original(self, x, 0 * condition))
+    check_network(part_cases.make("network", "mlp", condition_dim=2), 4, 2)
+
+
+def condition_that_may_be_left_out(monkeypatch: Patch) -> None:
+    def forward(self: vk.networks.MLP, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        return original(self, x, x.new_zeros(2) if condition is None else condition)
+
+    original = vk.networks.MLP.forward
+    monkeypatch.setattr(vk.networks.MLP, "forward", forward)
     check_network(part_cases.make("network", "mlp", condition_dim=2), 4, 2)
 
 
@@ -503,6 +512,7 @@ MUTATIONS = [
     (mask_that_leaves_unobserved_values_in, "log_prob of the observed elements"),
     (batch_statistics, "inputs with one leading axis instead of two"),
     (condition_that_does_not_matter, "has a condition that does not matter"),
+    (condition_that_may_be_left_out, "has a condition, and answers without it"),
     (leading_axes_that_are_flattened, "the output has the shape"),
     (bound_with_the_divergence_added, "with the exact posterior, against log p\\(x\\)"),
     (bound_without_the_divergence, "with the exact posterior, against log p\\(x\\), is too large"),

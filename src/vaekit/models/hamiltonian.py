@@ -70,7 +70,7 @@ class Hamiltonian(nn.Module):
             raise ValueError(f"steps must be at least 1, got {steps}; model/vae has none")
         if not 0 < step_size < largest_step_size:
             raise ValueError(f"step_size must be between 0 and largest_step_size {largest_step_size}, got {step_size}")
-        if not getattr(posterior, "has_density", False):
+        if not getattr(posterior, "has_density", True):
             raise ValueError("the posterior where the dynamics start must have a density")
         self.prior, self.posterior, self.likelihood = prior, posterior, likelihood
         self.steps, self.largest_step_size = steps, largest_step_size

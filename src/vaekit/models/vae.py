@@ -48,7 +48,7 @@ class VAE(nn.Module):
     def abilities(self) -> frozenset[str]:
         """What evaluators may ask for: ``density``, ``encode``, ``decode``, ``sample``."""
         always = {"encode", "decode", "sample"}
-        return frozenset(always | {"density"} if self.posterior.has_density else always)
+        return frozenset(always | {"density"} if getattr(self.posterior, "has_density", True) else always)
 
     @property
     def recognition(self) -> tuple[nn.Module, ...]:

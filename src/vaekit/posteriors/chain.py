@@ -36,7 +36,7 @@ class Chain(nn.Module):
 
     @property
     def has_density(self) -> bool:
-        return all(level.has_density for level in self.levels.values())
+        return all(getattr(level, "has_density", True) for level in self.levels.values())
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> distributions.Chain:
         given = [] if condition is None else [condition]

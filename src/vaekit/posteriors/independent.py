@@ -29,7 +29,7 @@ class Independent(nn.Module):
 
     @property
     def has_density(self) -> bool:
-        return all(level.has_density for level in self.levels.values())
+        return all(getattr(level, "has_density", True) for level in self.levels.values())
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> distributions.Chain:
         made = {name: level(x, condition) for name, level in self.levels.items()}

@@ -68,7 +68,7 @@ class Vamp(nn.Module):
             raise unknown("start", start, STARTS)
         if weights not in WEIGHTS:
             raise unknown("kind of weights", weights, WEIGHTS)
-        if not posterior.has_density:
+        if not getattr(posterior, "has_density", True):
             raise ValueError("it is a mixture of posteriors, and a posterior without a density (a point) makes none")
         if sd is not None and sd < 0:
             raise ValueError(f"sd must not be negative, got {sd}")

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, MultivariateNormal
+from torch.distributions import Distribution, MultivariateNormal, constraints
 
 from vaekit.distributions.supports import UnitVectors, support_of_one
 from vaekit.testing.statistics import assert_equal, assert_mean, assert_within, reproducible, seeded
@@ -213,4 +213,18 @@ def check_law(q: Distribution, log_prob: Callable[[Tensor], Tensor], samples: Te
     elif isinstance(support_of_one(q), UnitVectors):
         check_on_sphere(log_prob, samples, what)
     else:
-        check_density(log_prob, samples, what)
+        check_density(_on_support(q, log_prob, samples[0]), samples, what)
+
+
+def _on_support(q: Distribution, log_prob: Callable[[Tensor], Tensor], inside: Tensor) -> Callable[[Tensor], Tensor]:
+    """−∞ outside of an interval, where a density need not be defined."""
+    support = support_of_one(q)
+    if support is None or support is constraints.real or support.event_dim:
+        return log_prob
+
+    def extended(points: Tensor) -> Tensor:
+        within = support.check(points).all(-1)
+        log_p = log_prob(torch.where(within[:, None], points, inside))
+        return torch.where(within, log_p, -torch.inf)
+
+    return extended

@@ -7,19 +7,21 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution, Independent, constraints
 
 from vaekit.distributions.masked import log_prob
+from vaekit.distributions.supports import support_of_one
 from vaekit.testing.copies import precise
-from vaekit.testing.density import check_mass
-from vaekit.testing.finite import support_of
-from vaekit.testing.gradients import check_arrives
+from vaekit.testing.density import check_law, check_mass
+from vaekit.testing.finite import every_binary, grid_number, support_of
+from vaekit.testing.gradients import check_arrives, check_gradient
 from vaekit.testing.rebuild import check_rebuilds
 from vaekit.testing.statistics import assert_equal, assert_mean, assert_within, reproducible, seeded
 
 DRAWS = 4_000
 POINTS = 4001
 TAIL_POINTS, FURTHEST = 1200, 1e8
+MOST_ELEMENTS = 12
 
 Latents = Tensor | dict[str, Tensor]
 
@@ -32,11 +34,12 @@ def check_likelihood(likelihood: nn.Module, z: Latents, x: Tensor, condition: Te
       ``mean`` and samples look like x.
     - ``discrete`` says whether it gives masses (then log p ≤ 0) or densities.
     - each element's masses sum to one over all values, each element's density integrates to one, samples
-      follow them, and their mean is ``mean`` (where it factorises over elements).
+      follow them, and their mean is ``mean`` (where it factorises over elements). Of up to 12 elements that it does
+      not factorise over, the whole mass or density is judged so, if it is over real or binary vectors.
     - log p(x) is the sum over elements, not their mean; a mask leaves out exactly the unobserved ones,
       whatever stands in their places.
     - further leading axes of z (samples) change nothing; a row depends on no other row.
-    - the gradient of log p(x|z) reaches every trainable parameter and z.
+    - the gradient of log p(x|z) reaches every trainable parameter and z, and is what finite differences say.
     - it is rebuilt bit for bit.
 
     Args:
@@ -70,6 +73,8 @@ def check_likelihood(likelihood: nn.Module, z: Latents, x: Tensor, condition: Te
         with torch.no_grad():
             _check_elements(p, discrete, name)
             _check_mask(p, x, log_px, name)
+    elif x[0].numel() <= MOST_ELEMENTS:
+        _check_whole(likelihood, z, condition, discrete, name)
     _check_leading_axes(likelihood, z, x, condition, log_px, name)
     _check_gradient(likelihood, z, x, condition, name)
     check_rebuilds(likelihood, lambda part: (part(z, condition).log_prob(x), part(z, condition).mean))
@@ -78,6 +83,28 @@ def check_likelihood(likelihood: nn.Module, z: Latents, x: Tensor, condition: Te
     value = training(z, condition).log_prob(x)
     assert value.shape == (len(x),), f"{name}: log_prob in training has the shape {tuple(value.shape)}"
     check_arrives(value, training.named_parameters(), f"{name} in training: log_prob")
+
+
+@torch.no_grad()
+def _check_whole(likelihood: nn.Module, z: Latents, condition: Tensor | None, discrete: bool, name: str) -> None:
+    p = likelihood(_row(z), None if condition is None else condition[:1])
+    with seeded():
+        drawn = p.sample(torch.Size([DRAWS]))
+    samples = drawn.flatten(1)
+
+    def log_px(points: Tensor) -> Tensor:
+        return p.log_prob(points.reshape(-1, *drawn.shape[1:])).reshape(-1)
+
+    if not discrete:
+        check_law(p, log_px, samples, name)
+        assert_mean(samples, p.mean.flatten(), f"samples of {name} about its mean")
+    elif support_of_one(p) is constraints.boolean:
+        values = every_binary(samples.shape[-1])
+        check_mass(log_px(values), grid_number(samples.long().unsqueeze(-2), 2), name)
+
+
+def _row(z: Latents) -> Latents:
+    return {key: value[:1] for key, value in z.items()} if isinstance(z, dict) else z[:1]
 
 
 def _check_elements(p: Independent, discrete: bool, name: str) -> None:
@@ -119,7 +146,7 @@ def _check_densities(element: Distribution, drawn: Tensor, name: str) -> None:
     tail = torch.logspace(0, math.log10(FURTHEST), TAIL_POINTS + 1, dtype=low.dtype)[1:]
     at = torch.cat([-tail.flip(0), torch.linspace(-1, 2, POINTS, dtype=low.dtype), 1 + tail])
     at = at.reshape(-1, *[1] * low.dim())
-    points = low + (high - low) * at
+    points = _inside(element, low, high, low + (high - low) * at)
     log_p = element.log_prob(points)
 
     def integral(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -142,6 +169,20 @@ def _check_densities(element: Distribution, drawn: Tensor, name: str) -> None:
     for what, moment in statistics.items():
         expected, error = integral(log_p.exp() * moment(points))
         assert_mean(moment(drawn), expected, f"{what} of samples of {name}", error)
+
+
+def _inside(element: Distribution, low: Tensor, high: Tensor, points: Tensor) -> Tensor:
+    """Points where a density is defined, ever denser towards an end of its support, where it may be without bound."""
+    support = support_of_one(element)
+    ends = [(getattr(support, name, None), sign) for name, sign in (("lower_bound", 1), ("upper_bound", -1))]
+    towards = torch.logspace(-math.log10(FURTHEST), 0, TAIL_POINTS + 1, dtype=low.dtype)
+    towards = towards.reshape(-1, *[1] * low.dim()) * (high - low)
+    for end, sign in ends:
+        if end is not None:
+            nearest = end + sign * towards[0]
+            points = torch.cat([points, end + sign * towards])
+            points = points.maximum(nearest) if sign > 0 else points.minimum(nearest)
+    return points.sort(0).values
 
 
 def _check_mask(p: Independent, x: Tensor, log_px: Tensor, name: str) -> None:
@@ -170,6 +211,8 @@ def _check_leading_axes(
     again = likelihood(more, conditions).log_prob(doubled(x))
     assert again.shape == (2, len(x)), f"{name}: with samples in front log_prob has the shape {tuple(again.shape)}"
     assert_equal(again, doubled(log_px), f"{name}: log_prob with samples in front and rows in another order")
+    alone = likelihood(_row(z), None if condition is None else condition[:1]).log_prob(x[:1])
+    assert_equal(alone, log_px[:1], f"{name}: log_prob of the first row alone, and among others")
 
 
 def _check_gradient(likelihood: nn.Module, z: Latents, x: Tensor, condition: Tensor | None, name: str) -> None:
@@ -183,3 +226,5 @@ def _check_gradient(likelihood: nn.Module, z: Latents, x: Tensor, condition: Ten
     check_arrives(value, likelihood.named_parameters(), f"{name}: log_prob")
     gradients = torch.autograd.grad(value.sum(), leaves, allow_unused=True)
     assert all(g is not None and g.abs().sum() > 0 for g in gradients), f"{name}: no gradient of log_prob reaches z"
+    trainable = [parameter for parameter in likelihood.parameters() if parameter.requires_grad]
+    check_gradient(lambda: likelihood(z, condition).log_prob(x).mean(), trainable, f"{name}: log_prob")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.distributions import Distribution, Independent, Normal
+from torch.distributions import Distribution
 
 from vaekit.distributions.chain import levels
-from vaekit.distributions.divergence import divergence
-from vaekit.distributions.supports import space_of
 from vaekit.distributions.trail import Trail
 from vaekit.testing.copies import flat, own_parameters, precise, unflat
 from vaekit.testing.density import check_law
+from vaekit.testing.divergences import check_divergences_from
 from vaekit.testing.gradients import check_arrives
+from vaekit.testing.pathwise import check_pathwise
 from vaekit.testing.rebuild import check_rebuilds
 from vaekit.testing.statistics import assert_equal, assert_mean, assert_same, reproducible, seeded
 
@@ -28,13 +29,16 @@ def check_posterior(posterior: nn.Module, x: Tensor, condition: Tensor | None = 
 
     - ``posterior(x, condition)`` is a distribution with batch shape ``(batch,)``; ``rsample((K,))`` puts
       K in front, ``log_prob`` has shape ``(K, batch)``, ``mean`` is one latent for each row.
-    - ``has_density`` says whether there is a ``log_prob``; without one it must not be answered.
+    - ``has_density`` says whether there is a ``log_prob`` (true if nothing is said); without one it must not be
+      answered.
     - its density integrates to one (over real vectors or a sphere; masses sum to one) and samples follow it;
       ``log_prob`` of a value just drawn is that of an equal value; a mass on one point has log q = 0.
+    - ``mean``, and ``stddev`` where it is answered, are those of the samples, to a tenth of their spread; rows are
+      drawn independently.
     - KL(q‖q) = 0, and each registered KL to a Gaussian is what its Monte Carlo estimate says.
-    - a row's distribution depends on no other row.
+    - a row's distribution depends on no other row, and on the condition, if there is one.
     - the gradient of ``rsample`` reaches every trainable parameter (a code book or ladder apart), and in
-      ``penalty``, where there is one, those too.
+      ``penalty``, where there is one, those too; of a density it is the derivative of means over the samples.
     - it is rebuilt bit for bit.
 
     Args:
@@ -51,28 +55,31 @@ def check_posterior(posterior: nn.Module, x: Tensor, condition: Tensor | None = 
     q = posterior(x, condition)
     assert isinstance(q, Distribution), f"{name} returned a {type(q).__name__}, not a distribution"
     assert q.batch_shape == (len(x),), f"{name}: the batch shape is {tuple(q.batch_shape)}, expected {(len(x),)}"
-    has_density = getattr(posterior, "has_density", None)
-    assert isinstance(has_density, bool), f"{name} must say whether it has_density"
-    with seeded():
-        drawn = q.rsample(torch.Size([3]))
+    has_density = getattr(posterior, "has_density", True)
+    assert isinstance(has_density, bool), f"{name}: has_density is a {type(has_density).__name__}, not a bool"
+    drawn: Any = _answer(
+        lambda: seeded_draw(q, 3), f"{name}: {type(q).__name__} has no rsample, so that nothing is learned"
+    )
     for level in drawn.values() if isinstance(drawn, dict) else [drawn]:
         assert level.shape[:2] == (3, len(x)), f"{name}: rsample((3,)) has the shape {tuple(level.shape)}"
-    mean = q.mean
+    mean: Any = _answer(lambda: q.mean, f"{name}: {type(q).__name__} has no mean, by which rows are encoded")
     for level in mean.values() if isinstance(mean, dict) else [mean]:
         assert level.shape[0] == len(x), f"{name}: the mean has the shape {tuple(level.shape)}"
     event_dims = len(q.event_shape) or 1
     if has_density:
         _check_density(posterior, x, condition, event_dims, name)
         if not isinstance(drawn, dict):
-            _check_divergences(posterior(x, condition), event_dims, name)
+            check_divergences_from(posterior(x, condition), event_dims, name)
     else:
         try:
             answered: Any = q.log_prob(drawn)
         except NotImplementedError:
             answered = None
         assert answered is None, f"{name} has no density by its own account, and yet answers log_prob"
-    _check_rows(posterior, x, condition, name)
+    _check_rows(posterior, x, condition, has_density, name)
     _check_gradient(posterior, x, condition, name)
+    if has_density and not q.has_enumerate_support:
+        _check_pathwise(posterior, x, condition, event_dims, name)
 
     def draw(part: nn.Module) -> Any:
         q = part(x, condition)
@@ -80,6 +87,18 @@ def check_posterior(posterior: nn.Module, x: Tensor, condition: Tensor | None = 
         return (z, q.log_prob(z)) if has_density else z
 
     check_rebuilds(posterior, draw)
+
+
+def seeded_draw(q: Distribution, count: int) -> Any:
+    with seeded():
+        return q.rsample(torch.Size([count]))
+
+
+def _answer(ask: Callable[[], Any], otherwise: str) -> Any:
+    try:
+        return ask()
+    except NotImplementedError as error:
+        raise AssertionError(otherwise) from error
 
 
 @torch.no_grad()
@@ -97,6 +116,8 @@ def _check_density(posterior: nn.Module, x: Tensor, condition: Tensor | None, ev
         if torch.equal(z[1:], z[:-1]):
             assert_equal(log_q, torch.zeros_like(log_q), f"{name}: log q of a mass on one point")
             continue
+        if not isinstance(drawn, dict):
+            _check_moments(q, z, f"{name}, row {row}")
         event = q.event_shape
 
         def density(points: Tensor, q: Distribution = q, drawn: Any = drawn, event: torch.Size = event) -> Tensor:
@@ -105,36 +126,55 @@ def _check_density(posterior: nn.Module, x: Tensor, condition: Tensor | None, ev
         check_law(q, density, z, f"{name}, row {row}")
 
 
-@torch.no_grad()
-def _check_divergences(q: Distribution, event_dims: int, name: str) -> None:
-    """Against itself, and over real vectors against the standard Gaussian and one of other means and scales."""
-    itself = divergence(q, q)
-    if itself is not None:
-        assert_equal(itself[0], torch.zeros_like(itself[0]), f"{name}: KL(q‖q)")
-    zero = torch.zeros(q.event_shape, dtype=q.mean.dtype)
-    if space_of(q) != space_of(Independent(Normal(zero, 1.0), event_dims)):
+def _check_moments(q: Distribution, z: Tensor, name: str) -> None:
+    """To a tenth of the spread, because a mean without a formula is that of some quasi-random points."""
+    spread = z.std(0)
+    off = (q.mean.reshape(1, -1)[0] - z.mean(0)).abs() / spread
+    assert (off < 0.1).all(), f"{name}: the mean is {off.max():.3g} standard deviations off that of its samples"
+    try:
+        stddev = q.stddev
+    except NotImplementedError:
         return
-    ramp = torch.linspace(0.5, 1.5, max(1, zero.numel()), dtype=zero.dtype).reshape(q.event_shape)
-    for loc, scale in ((zero, zero + 1), (ramp - 1, 2 * ramp)):
-        p = Independent(Normal(loc, scale), event_dims)
-        formula = divergence(q, p)
-        if formula is None:
-            continue
-        with seeded():
-            z = q.rsample(torch.Size([DRAWS]))
-        assert_mean(q.log_prob(z) - p.log_prob(z), formula[0], f"{name}: KL(q‖p) by Monte Carlo against its formula")
-        if formula[1] is not None:
-            assert_equal(formula[1].sum(-1), formula[0], f"{name}: the KL's split over dimensions, summed")
+    off = (stddev.reshape(1, -1)[0] / spread - 1).abs()
+    assert (off < 0.1).all(), f"{name}: stddev is {off.max():.2%} off that of its samples"
+
+
+def _check_pathwise(posterior: nn.Module, x: Tensor, condition: Tensor | None, event_dims: int, name: str) -> None:
+    own = [parameter for _, parameter in own_parameters(posterior) if parameter.requires_grad]
+
+    def first_row() -> Distribution:
+        return posterior(x[:1], None if condition is None else condition[:1])
+
+    with torch.no_grad():
+        z = flat(seeded_draw(first_row(), 2), event_dims)
+    if own and not torch.equal(z[0], z[1]):
+        check_pathwise(first_row, own, event_dims, name)
 
 
 @torch.no_grad()
-def _check_rows(posterior: nn.Module, x: Tensor, condition: Tensor | None, name: str) -> None:
+def _check_rows(posterior: nn.Module, x: Tensor, condition: Tensor | None, has_density: bool, name: str) -> None:
+    q = posterior(x, condition)
+    drawn = seeded_draw(q, DRAWS // 10)
+    some = _of_rows(drawn, slice(None), 3)
     order = torch.arange(len(x) - 1, -1, -1)
-    mean = flat_mean(posterior(x, condition))
-    permuted = flat_mean(posterior(x[order], None if condition is None else condition[order]))
-    assert_equal(permuted, mean[order], f"{name}: means of a permuted batch")
-    alone = flat_mean(posterior(x[:1], None if condition is None else condition[:1]))
-    assert_equal(alone, mean[:1], f"{name}: mean of the first row alone, and among others")
+    for rows, what in ((order, "of a permuted batch"), (slice(0, 1), "of the first row alone, and among others")):
+        part = posterior(x[rows], None if condition is None else condition[rows])
+        assert_equal(flat_mean(part), flat_mean(q)[rows], f"{name}: mean {what}")
+        if has_density:
+            expected = q.log_prob(some)[:, rows]
+            assert_equal(part.log_prob(_of_rows(some, rows, 3)), expected, f"{name}: log_prob {what}")
+    if condition is not None:
+        other = flat_mean(posterior(x, condition.flip(0).roll(1, -1)))
+        assert not torch.equal(other, flat_mean(q)), f"{name} is given a condition, and it does not matter"
+    first, second = (torch.cat([v[:, row].flatten(1) for v in _values(drawn)], 1) for row in (0, 1))
+    products = (first - first.mean(0)) * (second - second.mean(0))
+    assert_mean(products, 0.0, f"{name}: the covariance of the draws of two rows")
+
+
+def _of_rows(drawn: Any, rows: Any, count: int) -> Any:
+    if isinstance(drawn, dict):
+        return {key: value[:count, rows] for key, value in drawn.items()}
+    return drawn[:count, rows]
 
 
 def flat_mean(q: Distribution) -> Tensor:

@@ -12,8 +12,9 @@ from vaekit.distributions.codes import Codes
 from vaekit.distributions.divergence import divergence
 from vaekit.testing.copies import flat, own_parameters, precise, unflat
 from vaekit.testing.density import check_law, check_mass
+from vaekit.testing.divergences import check_divergences_to
 from vaekit.testing.finite import code_vectors, every_grid, grid_number
-from vaekit.testing.gradients import check_arrives
+from vaekit.testing.gradients import check_arrives, check_gradient
 from vaekit.testing.rebuild import check_rebuilds
 from vaekit.testing.statistics import assert_equal, assert_mean, mean_and_error, reproducible, seeded
 
@@ -30,8 +31,11 @@ def check_prior(prior: nn.Module, latent_dim: int | tuple[int, ...], condition: 
     - its density integrates to one, and samples follow it (a grid in one and two dimensions,
       importance sampling above, all grids of codes one by one). Where ``log_prob`` is only a bound (``is_bound``), exp
       of it is an unbiased estimate of a density that integrates to one and that samples follow.
-    - KL(p‖p) = 0 where a formula is registered.
-    - the gradient of ``log_prob`` reaches every trainable parameter (a shared code book or ladder apart).
+    - KL(p‖p) = 0 where a formula is registered, and KL(q‖p) of two Gaussians q is what its Monte Carlo estimate says.
+    - a condition matters, and each row of conditions has its own density.
+    - the gradient of ``log_prob`` reaches every trainable parameter (a shared code book or ladder apart) and is what
+      finite differences say.
+    - a part in float64 answers in float64.
     - it is rebuilt bit for bit.
 
     Args:
@@ -57,6 +61,7 @@ def check_prior(prior: nn.Module, latent_dim: int | tuple[int, ...], condition: 
         f"{name}: {DRAWS} samples have the shape {tuple(z.shape)} once flattened, expected {(*leading, length)}"
     )
     log_p = p.log_prob(drawn)
+    assert z.dtype == log_p.dtype == torch.float64, f"{name} in float64 draws {z.dtype} and answers {log_p.dtype}"
     assert log_p.shape == leading, f"{name}: log_prob has the shape {tuple(log_p.shape)}, expected {leading}"
     bound = bool(getattr(p, "is_bound", False))
     assert bound == any(getattr(module, "is_bound", False) for module in prior.modules()), (
@@ -77,12 +82,48 @@ def check_prior(prior: nn.Module, latent_dim: int | tuple[int, ...], condition: 
                 return p.log_prob(unflat(points, drawn, torch.Size(event))).reshape(-1)
 
             check_law(p, density, z.reshape(DRAWS, length), name)
+    if not isinstance(drawn, dict) and not bound:
+        check_divergences_to(p, len(event), name)
+    if condition is not None:
+        _check_conditions(prior, condition, name, exact=not bound)
     itself = divergence(p, prior(condition))
     if itself is not None:
         assert_equal(itself[0], torch.zeros_like(itself[0]), f"{name}: KL(p‖p)")
     check_arrives(p.log_prob(drawn), own_parameters(prior), f"{name}: log_prob")
+    some = {key: value[:8] for key, value in drawn.items()} if isinstance(drawn, dict) else drawn[:8]
+
+    def value() -> Tensor:
+        with seeded():
+            return prior(condition).log_prob(some).mean()
+
+    check_gradient(value, [own for _, own in own_parameters(prior) if own.requires_grad], f"{name}: log_prob")
     check_rebuilds(prior, lambda part: part(condition).log_prob(drawn))
     check_rebuilds(prior, lambda part: part(condition).sample(torch.Size([3])))
+
+
+@torch.no_grad()
+def _check_conditions(prior: nn.Module, condition: Tensor, name: str, exact: bool) -> None:
+    """Of two conditions, each row is judged by its own."""
+    # A one-hot condition stays one.
+    other = condition.roll(1, -1) if (condition != condition[..., :1]).any() else condition + 1
+    with seeded():
+        both = prior(torch.cat([condition, other]))
+        drawn = both.sample(torch.Size([6]))
+    together = both.log_prob(drawn)
+    assert together.shape == (6, 2), f"{name}: log_prob under two conditions has the shape {tuple(together.shape)}"
+
+    def of(row: int) -> Any:
+        return (
+            {key: value[:, row : row + 1] for key, value in drawn.items()}
+            if isinstance(drawn, dict)
+            else (drawn[:, row : row + 1])
+        )
+
+    alone = [prior(one).log_prob(of(row)) for row, one in enumerate((condition, other))]
+    swapped = prior(other).log_prob(of(0))
+    assert (swapped - alone[0]).abs().max() > 0, f"{name} is given a condition, and it does not matter"
+    if exact:
+        assert_equal(together, torch.cat(alone, 1), f"{name}: log_prob under one condition alone, and beside another")
 
 
 def _indices(p: Codes, drawn: Tensor) -> Tensor:

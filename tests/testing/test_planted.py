@@ -1,0 +1,265 @@
+"""Mistakes that people make in parts of their own are noticed, and right parts of an unusual make are not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.distributions import Beta, Distribution, Gamma, Independent, LogNormal, Normal, constraints, kl
+from torch.nn.functional import softplus
+
+import vaekit as vk
+from vaekit.testing import check_likelihood, check_posterior, check_prior
+
+
+class Altered(Distribution):
+    """A Gaussian of which something was changed."""
+
+    arg_constraints = {}  # noqa: RUF012
+    support = constraints.independent(constraints.real, 1)
+    has_rsample = True
+
+    def __init__(self, base: Distribution, **changes: Callable[..., Any]) -> None:
+        self.base, self.changes = base, changes
+        super().__init__(base.batch_shape, base.event_shape, validate_args=False)
+
+    @property
+    def mean(self) -> Tensor:
+        return self.changes.get("mean", lambda: self.base.mean)()
+
+    @property
+    def variance(self) -> Tensor:
+        return self.changes.get("variance", lambda: self.base.variance)()
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        return self.changes.get("log_prob", self.base.log_prob)(value)
+
+    def rsample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        return self.changes.get("rsample", self.base.rsample)(sample_shape)
+
+    def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
+        with torch.no_grad():
+            return self.rsample(sample_shape)
+
+
+class Divergent(Altered):
+    """Its registered divergence has the wrong sign."""
+
+
+@kl.register_kl(Independent, Divergent)
+def _(q: Independent, p: Divergent) -> Tensor:
+    return -kl.kl_divergence(q, p.base)
+
+
+def gaussian(loc: Tensor, scale: Tensor) -> Independent:
+    return Independent(Normal(loc, scale), 1)
+
+
+Make = Callable[[Tensor, Tensor], Distribution]
+
+
+@vk.part("prior/planted")
+class Prior(nn.Module):
+    def __init__(self, latent_dim: int, condition_dim: int = 0) -> None:
+        super().__init__()
+        self.loc = nn.Linear(condition_dim or 1, latent_dim)
+        self.scale = nn.Parameter(torch.ones(latent_dim))
+
+    make: Make = staticmethod(gaussian)
+
+    def forward(self, condition: Tensor | None = None) -> Distribution:
+        loc = self.loc(self.scale.new_ones(1) if condition is None else condition)
+        return self.make(loc, self.scale.expand(loc.shape))
+
+
+@vk.part("posterior/planted")
+class Posterior(nn.Module):
+    def __init__(self, latent_dim: int, condition_dim: int = 0) -> None:
+        super().__init__()
+        self.head = nn.Linear(3 + condition_dim, 2 * latent_dim)
+
+    make: Make = staticmethod(gaussian)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Distribution:
+        loc, raw = self.head(x if condition is None else torch.cat([x, condition], -1)).chunk(2, -1)
+        return self.make(loc, softplus(raw) + 0.1)
+
+
+@vk.part("likelihood/planted")
+class Likelihood(nn.Module):
+    discrete = False
+
+    def __init__(self, dims: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(2, 2 * dims)
+
+    make: Make = staticmethod(gaussian)
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Distribution:
+        loc, raw = self.head(z).chunk(2, -1)
+        return self.make(loc, softplus(raw) + 0.1)
+
+
+def with_make(part: nn.Module, make: Make, monkeypatch: pytest.MonkeyPatch) -> nn.Module:
+    monkeypatch.setattr(type(part), "make", staticmethod(make))
+    return part
+
+
+PRIORS: dict[str, tuple[Make, str]] = {
+    "a divergence of the wrong sign": (lambda m, s: Divergent(gaussian(m, s)), "KL(q‖p) by Monte Carlo"),
+    "a parameter that is held still": (lambda m, s: gaussian(m.detach() + 0 * m, s), "finite differences say"),
+    "single precision": (lambda m, s: gaussian(m.float(), s.float()), "in float64 draws torch.float32"),
+}
+
+
+@pytest.mark.parametrize("name", PRIORS)
+def test_priors(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, said = PRIORS[name]
+    torch.manual_seed(0)
+    with pytest.raises(AssertionError, match=re.escape(said)):
+        check_prior(with_make(Prior(2), make, monkeypatch), 2)
+
+
+CONDITIONAL: dict[str, tuple[Make, str]] = {
+    "ignored": (lambda m, s: gaussian(0 * m, s), "it does not matter"),
+    "that of the first row for all": (lambda m, s: gaussian(m[:1].expand(m.shape), s), "alone, and beside another"),
+}
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_conditions_of_priors(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, said = CONDITIONAL[name]
+    torch.manual_seed(0)
+    condition = torch.randn(1, 3)
+    check_prior(Prior(2, 3), 2, condition)
+    check_prior(Prior(2, 3), 2, torch.eye(3)[:1])
+    with pytest.raises(AssertionError, match=said):
+        check_prior(with_make(Prior(2, 3), make, monkeypatch), 2, condition)
+
+
+def doubled(q: Independent) -> Callable[[torch.Size], Tensor]:
+    def rsample(shape: torch.Size) -> Tensor:
+        z = q.rsample(shape)
+        return 2 * z - z.detach()
+
+    return rsample
+
+
+def still(q: Independent) -> Callable[[torch.Size], Tensor]:
+    return lambda shape: q.mean + q.stddev.detach() * torch.randn(*shape, *q.mean.shape, dtype=torch.float64)
+
+
+def alike(q: Independent) -> Callable[[torch.Size], Tensor]:
+    """The same noise for all rows."""
+    return lambda shape: q.mean + q.stddev * torch.randn(*shape, 1, q.mean.shape[-1], dtype=torch.float64)
+
+
+POSTERIORS: dict[str, tuple[Make, str]] = {
+    "a scale that is held still": (
+        lambda m, s: Altered(gaussian(m, s), rsample=still(gaussian(m, s))),
+        "by way of rsample",
+    ),
+    "a gradient twice as large": (
+        lambda m, s: Altered(gaussian(m, s), rsample=doubled(gaussian(m, s))),
+        "by way of rsample",
+    ),
+    "the same noise for all rows": (
+        lambda m, s: Altered(gaussian(m, s), rsample=alike(gaussian(m, s))),
+        "draws of two rows",
+    ),
+    "a scale of the batch": (lambda m, s: gaussian(m, s / s.mean(0)), "log_prob of the first row alone"),
+    "another mean": (
+        lambda m, s: Altered(gaussian(m, s), mean=lambda: m + 1),
+        "the mean is .* standard deviations off",
+    ),
+    "a variance for stddev": (
+        lambda m, s: Altered(gaussian(m, s), variance=lambda: s),
+        "stddev is .* off that of its samples",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", POSTERIORS)
+def test_posteriors(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, said = POSTERIORS[name]
+    torch.manual_seed(0)
+    with pytest.raises(AssertionError, match=said):
+        check_posterior(with_make(Posterior(2), make, monkeypatch), torch.randn(4, 3))
+
+
+def test_a_posterior_that_does_not_look_at_its_condition(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    x, condition = torch.randn(4, 3), torch.randn(4, 2)
+    check_posterior(Posterior(2, 2), x, condition)
+    part = Posterior(2, 2)
+    part.head.weight.data[:, 3:] = 0
+    with pytest.raises(AssertionError, match="is given a condition, and it does not matter"):
+        check_posterior(part, x, condition)
+
+
+def no_mean(m: Tensor, s: Tensor) -> Distribution:
+    def mean() -> Tensor:
+        raise NotImplementedError
+
+    return Altered(gaussian(m, s), mean=mean)
+
+
+def test_what_a_posterior_lacks_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AssertionError, match="Altered has no mean, by which rows are encoded"):
+        check_posterior(with_make(Posterior(2), no_mean, monkeypatch), torch.randn(4, 3))
+    mixture = lambda m, s: torch.distributions.MixtureSameFamily(  # noqa: E731
+        torch.distributions.Categorical(m.new_ones(len(m), 1)), gaussian(m[:, None], s[:, None])
+    )
+    with pytest.raises(AssertionError, match="MixtureSameFamily has no rsample"):
+        check_posterior(with_make(Posterior(2), mixture, monkeypatch), torch.randn(4, 3))
+
+
+LIKELIHOODS: dict[str, tuple[Make, str]] = {
+    "another constant": (
+        lambda m, s: Altered(gaussian(m, s), log_prob=lambda x: gaussian(m, s).log_prob(x) + 0.3),
+        "integral",
+    ),
+    "the mean over elements": (
+        lambda m, s: Altered(gaussian(m, s), log_prob=lambda x: Normal(m, s).log_prob(x).mean(-1)),
+        "integral",
+    ),
+    "draws of another scale": (lambda m, s: Altered(gaussian(m, s), rsample=gaussian(m, 2 * s).rsample), "integral"),
+    "another mean": (lambda m, s: Altered(gaussian(m, s), mean=lambda: m + 1), "about its mean"),
+    "a scale of the batch": (lambda m, s: gaussian(m, s * (1 + 0.1 * s.max())), "log_prob of the first row alone"),
+    "a scale that is held still": (lambda m, s: gaussian(m, s.detach()), "finite differences say"),
+}
+
+
+@pytest.mark.parametrize("name", LIKELIHOODS)
+def test_likelihoods(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make, said = LIKELIHOODS[name]
+    torch.manual_seed(0)
+    with pytest.raises(AssertionError, match=said):
+        check_likelihood(with_make(Likelihood(3), make, monkeypatch), torch.randn(4, 2), torch.randn(4, 3))
+
+
+BOUNDED: dict[str, Make] = {
+    "lognormal": lambda m, s: Independent(LogNormal(m, s), 1),
+    "gamma": lambda m, s: Independent(Gamma(1.5 + softplus(m), s + 1), 1),
+    "beta": lambda m, s: Independent(Beta(0.5 + softplus(m), 0.5 + s), 1),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_right_parts_over_an_interval_pass(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    check_likelihood(with_make(Likelihood(3), BOUNDED[name], monkeypatch), torch.randn(4, 2), torch.rand(4, 3))
+    if name != "beta":  # whose density is without bound at the ends
+        check_prior(with_make(Prior(2), BOUNDED[name], monkeypatch), 2)
+        check_posterior(with_make(Posterior(2), BOUNDED[name], monkeypatch), torch.randn(4, 3))
+
+
+def test_plain_parts_pass() -> None:
+    torch.manual_seed(0)
+    check_prior(Prior(2), 2)
+    check_posterior(Posterior(2), torch.randn(4, 3))
+    check_likelihood(Likelihood(3), torch.randn(4, 2), torch.randn(4, 3))
