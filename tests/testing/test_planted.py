@@ -13,7 +13,8 @@ from torch.distributions import Beta, Distribution, Gamma, Independent, LogNorma
 from torch.nn.functional import softplus
 
 import vaekit as vk
-from vaekit.testing import check_likelihood, check_posterior, check_prior
+from vaekit.models import Draw
+from vaekit.testing import check_likelihood, check_model, check_objective, check_posterior, check_prior
 
 
 class Altered(Distribution):
@@ -263,3 +264,100 @@ def test_plain_parts_pass() -> None:
     check_prior(Prior(2), 2)
     check_posterior(Posterior(2), torch.randn(4, 3))
     check_likelihood(Likelihood(3), torch.randn(4, 2), torch.randn(4, 3))
+
+
+# --- objectives and models ------------------------------------------------------------------------------------------
+
+
+def model(latent_dim: int = 1) -> vk.VAE:
+    torch.manual_seed(0)
+    return vk.VAE(
+        vk.priors.StandardNormal(latent_dim),
+        vk.posteriors.Diagonal(vk.networks.MLP(4, (8,), "tanh", condition_dim=2), latent_dim),
+        vk.likelihoods.Bernoulli(vk.networks.MLP(latent_dim, (8,), "tanh", condition_dim=2), (4,)),
+    )
+
+
+def rows() -> vk.Batch:
+    torch.manual_seed(0)
+    return vk.Batch(torch.rand(6, 4).round(), condition=torch.eye(2).repeat(3, 1))
+
+
+class Bound(vk.objectives.Objective):
+    """The bound of what is left of a batch."""
+
+    def __init__(self, keep: Callable[[vk.Batch], vk.Batch], penalized: bool = True) -> None:
+        self.keep, self.penalized = keep, penalized
+
+    def __call__(self, model: Any, batch: vk.Batch, step: Any) -> vk.objectives.Value:
+        draw = model.draw(self.keep(batch))
+        bound = (draw.log_px - draw.kl).mean(0)
+        return vk.objectives.Value(draw.penalized(bound) if self.penalized else bound, {})
+
+
+def test_objectives_that_drop_a_part_of_the_batch() -> None:
+    check_objective(Bound(lambda batch: batch), model(), rows())
+    with pytest.raises(AssertionError, match="does not heed a mask"):
+        check_objective(Bound(lambda batch: batch._replace(mask=None)), model(), rows())
+    first = torch.eye(2, dtype=torch.float64)[:1].expand(6, -1)
+    with pytest.raises(AssertionError, match="does not heed a condition"):
+        check_objective(Bound(lambda batch: batch._replace(condition=first)), model(), rows())
+
+
+def test_an_objective_that_leaves_out_the_penalty() -> None:
+    torch.manual_seed(0)
+    codebook = vk.networks.GradientCodebook(3, 2)
+    encoder = vk.networks.ConvolutionalEncoder((1, 4, 4), (3,))
+    quantised = vk.VAE(
+        vk.priors.UniformCodes(codebook, (2, 2)),
+        vk.posteriors.Quantized(encoder, codebook, (2, 2)),
+        vk.likelihoods.Bernoulli(vk.networks.ConvolutionalDecoder((2, 2, 2), (1, 4, 4), (3,)), (1, 4, 4)),
+    )
+    batch = vk.Batch(torch.rand(4, 1, 4, 4).round())
+    check_objective(Bound(lambda batch: batch), quantised, batch, differentiable=False)
+    with pytest.raises(AssertionError, match="leaves the penalty of the posterior out"):
+        check_objective(Bound(lambda batch: batch, penalized=False), quantised, batch, differentiable=False)
+
+
+def shifted_prior(draw: Draw) -> Draw:
+    latent = draw.latents["z"]
+    return draw._replace(latents={"z": latent.replace(log_pz=latent.log_pz - 0.7, divergence=lambda: None)})
+
+
+def shifted_posterior(draw: Draw) -> Draw:
+    latent = draw.latents["z"]
+    assert latent.log_qz is not None
+    return draw._replace(latents={"z": latent.replace(log_qz=latent.log_qz - 0.7, divergence=lambda: None)})
+
+
+MODELS: dict[str, tuple[Callable[[Draw], Draw], str]] = {
+    "half of log p(x|z)": (lambda draw: draw._replace(log_px=draw.log_px / 2), "of a draw against decode: "),
+    "a prior of another constant": (shifted_prior, "the sum over every x of the importance weights"),
+    "a posterior of another constant": (shifted_posterior, "the sum over every x of the importance weights"),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_models(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    change, said = MODELS[name]
+    check_model(model(), rows())
+    plain = vk.VAE.draw
+    monkeypatch.setattr(vk.VAE, "draw", lambda self, *args, **options: change(plain(self, *args, **options)))
+    with pytest.raises(AssertionError, match=said):
+        check_model(model(), rows())
+
+
+def test_a_model_that_drops_the_mask(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = vk.VAE.draw
+    monkeypatch.setattr(
+        vk.VAE, "draw", lambda self, batch, *args, **options: plain(self, batch._replace(mask=None), *args, **options)
+    )
+    with pytest.raises(AssertionError, match="against decode under a mask"):
+        check_model(model(), rows())
+
+
+def test_a_generator_of_other_data_than_the_density_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    ones = Independent(torch.distributions.Bernoulli(torch.full((1, 4), 0.9)), 1)
+    monkeypatch.setattr(vk.VAE, "generate", lambda self, count, condition: ones.expand(torch.Size([count])))
+    with pytest.raises(AssertionError, match=r"the share of each x in generate\(\)"):
+        check_model(model(), rows())

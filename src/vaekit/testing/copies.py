@@ -24,6 +24,12 @@ def precise(value: T) -> T:
     return value
 
 
+def another(condition: Tensor) -> Tensor:
+    """Other conditions of the same sort: a one-hot one stays one."""
+    rolled = condition.roll(1, -1)
+    return condition + 1 if torch.equal(rolled, condition) else rolled
+
+
 def own_parameters(part: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """Parameters of a prior or posterior by name, without those of what it shares with others: code book, ladder."""
     modules = [getattr(part, name) for name in ("codebook", "ladder") if hasattr(part, name)]

@@ -7,16 +7,30 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributions import Distribution, Independent, constraints
+from torch.nn.functional import one_hot
 
 from vaekit.data.batch import Batch
+from vaekit.distributions.masked import log_prob
+from vaekit.distributions.supports import support_of_one
 from vaekit.errors import UserError
-from vaekit.models.draw import Draw
+from vaekit.models.draw import Draw, bare
 from vaekit.testing.copies import precise
+from vaekit.testing.finite import every_binary, grid_number
 from vaekit.testing.posterior import flat_mean
 from vaekit.testing.rebuild import check_rebuilds
-from vaekit.testing.statistics import assert_equal, assert_mean, assert_mean_at_most, assert_same, reproducible, seeded
+from vaekit.testing.statistics import (
+    assert_equal,
+    assert_mean,
+    assert_mean_at_most,
+    assert_same,
+    mean_and_error,
+    reproducible,
+    seeded,
+)
 
 DRAWS = 4_000
+MOST_ELEMENTS = 6  # of x, where everything that can be is tried
 ABILITIES = {"density", "encode", "decode", "sample", "classify"}
 
 
@@ -29,6 +43,9 @@ def check_model(model: nn.Module, batch: Batch) -> None:
       where there is a density, and a :class:`~vaekit.errors.UserError` for either where there is none.
     - without branches log_w = log p(x|z) + Σ log p(z) − Σ log q(z|x), and the bound with analytic KL
       has the same mean as the one without; with branches log_w is not below it in the mean.
+    - log p(x|z) of a draw is that of ``decode`` for its latents, of the observed elements where there is a mask.
+    - where x is a few binary numbers, the mean importance weights of every x add up to one, and ``generate`` gives
+      each x as often as they say.
     - ``draw(…, frozen_q=True)`` gives the same numbers, or refuses with a ``UserError``.
     - log (1/K) Σ w does not fall in the mean as K grows.
     - a discrete likelihood keeps the bound and the importance-weighted estimate at or below 0.
@@ -63,6 +80,10 @@ def check_model(model: nn.Module, batch: Batch) -> None:
             _check_refusal(draw, name)
         if {"encode", "decode"} <= abilities:
             _check_rows(model, batch, name)
+        if "decode" in abilities:
+            _check_decoded(model, batch, name)
+            if {"density", "sample"} <= abilities:
+                _check_every_x(model, batch, name)
         if "sample" in abilities and batch.condition is None:
             with seeded():
                 p = asked.generate(3)
@@ -130,6 +151,46 @@ def _check_bounds(model: Any, batch: Batch, name: str) -> None:
     if getattr(getattr(model, "likelihood", None), "discrete", False):
         assert_mean_at_most(elbo, 0.0, f"{name}: the bound on discrete data")
         assert_mean_at_most(estimate, 0.0, f"{name}: the importance-weighted bound on discrete data")
+
+
+def _check_decoded(model: Any, batch: Batch, name: str) -> None:
+    def compare(batch: Batch, what: str) -> Distribution:
+        with seeded():
+            draw: Draw = model.draw(batch, 3)
+        p = model.decode(bare({key: latent.value for key, latent in draw.latents.items()}), batch.condition)
+        assert_equal(
+            draw.log_px, log_prob(p, batch.x, batch.mask), f"{name}: log p(x|z) of a draw against decode{what}"
+        )
+        return p
+
+    p = compare(batch, "")
+    if batch.mask is None and isinstance(p, Independent):
+        elements = p.base_dist.batch_shape[-p.reinterpreted_batch_ndims :]
+        with seeded():
+            mask = torch.rand(len(batch.x), *elements) < 0.5
+        compare(batch._replace(mask=mask), " under a mask")
+
+
+def _check_every_x(model: Any, batch: Batch, name: str) -> None:
+    """Importance weights add up to one over everything that can be, and what is generated is as likely as they say."""
+    with seeded():
+        z = model.sample_latents(1, None if batch.condition is None else batch.condition[:1])
+    p = model.decode(bare(z), None if batch.condition is None else batch.condition[:1])
+    shape = batch.x.shape[1:]
+    if support_of_one(p) is not constraints.boolean or shape.numel() > MOST_ELEMENTS:
+        return
+    every = every_binary(shape.numel())
+
+    def condition(rows: int) -> Tensor | None:
+        return None if batch.condition is None else batch.condition[:1].expand(rows, -1)
+
+    with seeded():
+        weight = model.draw(Batch(every.reshape(-1, *shape), condition=condition(len(every))), DRAWS).log_w.exp()
+        drawn = model.generate(DRAWS, condition(DRAWS)).sample().flatten(1)
+    assert_mean(weight.sum(1), 1.0, f"{name}: the sum over every x of the importance weights")
+    seen = one_hot(grid_number(drawn.long().unsqueeze(-2), 2), len(every)).double()
+    share, error = mean_and_error(weight)
+    assert_mean(seen, share, f"{name}: the share of each x in generate(), against its importance weights", error)
 
 
 def _check_rows(model: Any, batch: Batch, name: str) -> None:

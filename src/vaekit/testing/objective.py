@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,9 +11,10 @@ from torch import Tensor, nn
 
 from vaekit.config import is_part
 from vaekit.data.batch import Batch
+from vaekit.errors import UserError
 from vaekit.objectives.objective import Value
 from vaekit.schedules import Step
-from vaekit.testing.copies import precise
+from vaekit.testing.copies import another, precise
 from vaekit.testing.gradients import check_gradient
 from vaekit.testing.rebuild import check_rebuilds
 from vaekit.testing.statistics import assert_mean_at_most, assert_same, reproducible, seeded
@@ -32,6 +34,8 @@ def check_objective(
     - its players own parameters of the model or of the objective, no parameter has two owners, and
       each player's value moves something of its own.
     - each player's gradient is what finite differences say.
+    - what is not observed is left out and a condition is heeded, where the model knows masks and the batch has a
+      condition; what the posterior's penalty moves, the objective moves too.
     - with a discrete likelihood the value is not above 0 on average (every weight of a sum of
       log-probabilities is positive).
     - it is rebuilt, with its tensors bit for bit.
@@ -74,6 +78,7 @@ def check_objective(
         if parameters:
             whose = f"{name}, player {name_of_player}"
             _check_player(player.value, parameters, model, batch, step, whose, differentiable)
+    _check_nothing_is_dropped(objective, model, batch, step, name)
     likelihood = getattr(model, "likelihood", None)
     if getattr(likelihood, "discrete", False):
         with seeded(), torch.no_grad():
@@ -94,6 +99,49 @@ def _check_value(value: Value, rows: int, name: str) -> None:
     for key, term in value.terms.items():
         assert term.shape in ((), (rows,)), f"{name}: the term '{key}' has the shape {tuple(term.shape)}"
         assert term.isfinite().all(), f"{name}: the term '{key}' is not finite"
+
+
+def _check_nothing_is_dropped(objective: Any, model: Any, batch: Batch, step: Step, name: str) -> None:
+    """Mask and condition change what some player climbs; the penalty moves what it can."""
+    players = objective.players(model)
+
+    def values(batch: Batch) -> Tensor:
+        return torch.stack([_value(player.value, model, batch, step).objective for player in players.values()])
+
+    plain = values(batch)
+    slopes = [
+        dict(zip(player.parameters, _gradients(plain[index].sum(), player.parameters), strict=True))
+        for index, player in enumerate(players.values())
+    ]
+    moved = {parameter for slope in slopes for parameter, gradient in slope.items() if gradient is not None}
+    if moved & set(getattr(model, "likelihood", nn.Module()).parameters()) and batch.mask is None:
+        masked = _masked(model, batch)
+        if masked is not None:
+            assert (values(masked) - plain).abs().max() > 0, f"{name} does not heed a mask: hand on the whole batch"
+    if batch.condition is not None:
+        others = batch._replace(condition=another(batch.condition))
+        assert (values(others) - plain).abs().max() > 0, f"{name} does not heed a condition: hand on the whole batch"
+    with seeded():
+        penalty = model.draw(batch).penalty
+    if isinstance(penalty, Tensor) and penalty.requires_grad and not objective.trains:
+        parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        reached = zip(parameters, _gradients(penalty.sum(), parameters), strict=True)
+        left = {parameter for parameter, gradient in reached if gradient is not None} - moved
+        assert not left, f"{name} leaves the penalty of the posterior out: subtract draw.penalty"
+
+
+def _gradients(value: Tensor, parameters: Sequence[Tensor]) -> Sequence[Tensor | None]:
+    return torch.autograd.grad(value, list(parameters), allow_unused=True, retain_graph=True) if parameters else ()
+
+
+def _masked(model: Any, batch: Batch) -> Batch | None:
+    with seeded():
+        masked = batch._replace(mask=torch.rand(batch.x.shape) < 0.5)
+    try:
+        model.draw(masked)
+    except UserError:
+        return None
+    return masked
 
 
 def _check_player(

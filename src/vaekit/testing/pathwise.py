@@ -41,7 +41,9 @@ def check_pathwise(
         z = flat(drawn, event_dims)
         weight = torch.randn(z.shape[-1], dtype=z.dtype) if weight is None else weight
         t = _statistic(z @ weight)
-        still = {key: value.detach() for key, value in drawn.items()} if isinstance(drawn, dict) else drawn.detach()
+        still: Any = (
+            {key: value.detach() for key, value in drawn.items()} if isinstance(drawn, dict) else drawn.detach()
+        )
         surprise = t.detach() - t.detach().mean()
         by_density = (surprise * q.log_prob(still)).sum() / (DRAWS - 1)
         difference = torch.autograd.grad(t.mean() - by_density, parameters, allow_unused=True)
@@ -52,6 +54,10 @@ def check_pathwise(
         differences.append(torch.stack([torch.as_tensor(slope, dtype=z.dtype) for slope in slopes]))
     what = f"{name}: the gradient of E t(z) by way of rsample less that by the density"
     assert_mean(torch.stack(differences), 0.0, what)
+
+
+def _still(drawn: Any) -> Any:
+    return {key: value.detach() for key, value in drawn.items()} if isinstance(drawn, dict) else drawn.detach()
 
 
 def _statistic(s: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 
 from vaekit.distributions.chain import levels
 from vaekit.distributions.trail import Trail
-from vaekit.testing.copies import flat, own_parameters, precise, unflat
+from vaekit.testing.copies import another, flat, own_parameters, precise, unflat
 from vaekit.testing.density import check_law
 from vaekit.testing.divergences import check_divergences_from
 from vaekit.testing.gradients import check_arrives
@@ -57,13 +57,11 @@ def check_posterior(posterior: nn.Module, x: Tensor, condition: Tensor | None = 
     assert q.batch_shape == (len(x),), f"{name}: the batch shape is {tuple(q.batch_shape)}, expected {(len(x),)}"
     has_density = getattr(posterior, "has_density", True)
     assert isinstance(has_density, bool), f"{name}: has_density is a {type(has_density).__name__}, not a bool"
-    drawn: Any = _answer(
-        lambda: seeded_draw(q, 3), f"{name}: {type(q).__name__} has no rsample, so that nothing is learned"
-    )
-    for level in drawn.values() if isinstance(drawn, dict) else [drawn]:
+    drawn = _answer(lambda: seeded_draw(q, 3), f"{name}: {type(q).__name__} has no rsample, so that nothing is learned")
+    for level in _values(drawn):
         assert level.shape[:2] == (3, len(x)), f"{name}: rsample((3,)) has the shape {tuple(level.shape)}"
-    mean: Any = _answer(lambda: q.mean, f"{name}: {type(q).__name__} has no mean, by which rows are encoded")
-    for level in mean.values() if isinstance(mean, dict) else [mean]:
+    mean = _answer(lambda: q.mean, f"{name}: {type(q).__name__} has no mean, by which rows are encoded")
+    for level in _values(mean):
         assert level.shape[0] == len(x), f"{name}: the mean has the shape {tuple(level.shape)}"
     event_dims = len(q.event_shape) or 1
     if has_density:
@@ -164,7 +162,7 @@ def _check_rows(posterior: nn.Module, x: Tensor, condition: Tensor | None, has_d
             expected = q.log_prob(some)[:, rows]
             assert_equal(part.log_prob(_of_rows(some, rows, 3)), expected, f"{name}: log_prob {what}")
     if condition is not None:
-        other = flat_mean(posterior(x, condition.flip(0).roll(1, -1)))
+        other = flat_mean(posterior(x, another(condition)))
         assert not torch.equal(other, flat_mean(q)), f"{name} is given a condition, and it does not matter"
     first, second = (torch.cat([v[:, row].flatten(1) for v in _values(drawn)], 1) for row in (0, 1))
     products = (first - first.mean(0)) * (second - second.mean(0))

@@ -10,7 +10,7 @@ from torch.distributions import Distribution, Independent, Normal
 
 from vaekit.distributions.codes import Codes
 from vaekit.distributions.divergence import divergence
-from vaekit.testing.copies import flat, own_parameters, precise, unflat
+from vaekit.testing.copies import another, flat, own_parameters, precise, unflat
 from vaekit.testing.density import check_law, check_mass
 from vaekit.testing.divergences import check_divergences_to
 from vaekit.testing.finite import code_vectors, every_grid, grid_number
@@ -104,8 +104,7 @@ def check_prior(prior: nn.Module, latent_dim: int | tuple[int, ...], condition: 
 @torch.no_grad()
 def _check_conditions(prior: nn.Module, condition: Tensor, name: str, exact: bool) -> None:
     """Of two conditions, each row is judged by its own."""
-    # A one-hot condition stays one.
-    other = condition.roll(1, -1) if (condition != condition[..., :1]).any() else condition + 1
+    other = another(condition)
     with seeded():
         both = prior(torch.cat([condition, other]))
         drawn = both.sample(torch.Size([6]))
