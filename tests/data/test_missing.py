@@ -209,6 +209,17 @@ MISTAKES: list[tuple[Any, dict[str, Any], str]] = [
         "the mask of array has the shape (5, 3), and its values (60, 3): they must be equal.",
     ),
     (TABLE, {"mask": GAP * 0.5}, "the mask of array must be true or false (or 1 and 0), and has type float64."),
+    (
+        np.ma.masked_array(TABLE, GAP),
+        {},
+        "array is a masked array.\nhint: give values and mask: as_dataset(x.filled(0), mask=~np.ma.getmaskarray(x)).",
+    ),
+    (
+        torch.utils.data.TensorDataset(torch.from_numpy(TABLE)),
+        {},
+        "array is a torch TensorDataset, and rows are taken from arrays and tensors.\n"
+        "hint: give all of its rows at once: as_dataset(x, y).",
+    ),
     (TABLE, {"mask": {"test": GAP}}, "a mask is given for test, which is no part of the data."),
     (
         HOLES,

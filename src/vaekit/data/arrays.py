@@ -180,6 +180,16 @@ def _called(name: str, part: str, x: Any) -> str:
 
 def _array(value: Any, name: str) -> Array:
     """A numpy array of numbers with rows and columns."""
+    if isinstance(value, np.ma.MaskedArray):
+        raise UserError(
+            f"{name} is a masked array.",
+            hint="give values and mask: as_dataset(x.filled(0), mask=~np.ma.getmaskarray(x)).",
+        )
+    if isinstance(value, torch.utils.data.Dataset):
+        raise UserError(
+            f"{name} is a torch {type(value).__name__}, and rows are taken from arrays and tensors.",
+            hint="give all of its rows at once: as_dataset(x, y).",
+        )
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
