@@ -22,6 +22,7 @@ from vaekit.data import Dataset, Split
 from vaekit.data.batch import Batch
 from vaekit.data.kinds import Counts
 from vaekit.data.loader import Loader, Picked
+from vaekit.errors import UserError
 from vaekit.evaluation import bound, evaluate
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Objective, Value
@@ -443,6 +444,29 @@ def test_phases_out_of_range(options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError) as refused:
         Phase(**{"objective": ELBO(), **options})
     assert str(refused.value) == said
+
+
+@local_part("objective/answers")
+class Answers(Objective):
+    """What it answers of a draw is said when it is made."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def __call__(self, model: Any, batch: Batch, step: Step) -> Any:
+        elbo = model.draw(batch, samples=3).elbo
+        answers = {"draws": Value(elbo, {}), "a number": Value(elbo.mean(), {}), "a tensor": elbo.mean(0)}
+        return answers[self.what]
+
+
+@pytest.mark.parametrize(
+    ("what", "said"),
+    [("draws", r"with the shape \(3, 16\)"), ("a number", r"with the shape \(\)"), ("a tensor", "with a Tensor")],
+)
+def test_an_objective_of_another_shape_is_refused(what: str, said: str, tmp_path: Path) -> None:
+    plan = small_plan(epochs=1)
+    with pytest.raises(UserError, match=said):
+        training.fit(plan.model, plan.data, objective=Answers(what), epochs=1, batch_size=16, out=tmp_path / "run")
 
 
 def test_arrays_are_told_to_be_made_a_data_set(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.data.loader import Loader, Picked
+from vaekit.errors import UserError
 from vaekit.kernels import rounding
 from vaekit.objectives.objective import Player, Value
 from vaekit.schedules import Step, at
@@ -172,7 +173,7 @@ class Stepper:
     def _share(self, player: Player, step: Step, share: Share) -> Value:
         """A player's value of a share of the batch, its gradient added to that of the other shares."""
         with self._rounding():
-            value = player.value(self.model, share.batch, step)
+            value = _checked(player.value(self.model, share.batch, step))
             # The gradient of −mean; only into the player's own parameters: nobody else feels this value.
             down = torch.full_like(value.objective, -self.scale.value / len(value.objective))
             down = down if share.weight is None else down * share.weight
@@ -183,3 +184,18 @@ class Stepper:
     def _log(self, player: str, figures: Iterable[str], means: Tensor, rows: int) -> None:
         names = (f"{player}_objective" if name == OBJECTIVE else name for name in figures)
         self.state.add(tuple(names), means, rows)
+
+
+def _checked(value: object) -> Value:
+    """
+    Raises:
+        UserError: if an objective answers with something else than a number for each row.
+    """
+    shape = tuple(value.objective.shape) if isinstance(value, Value) else None
+    if not isinstance(value, Value) or len(value.objective.shape) != 1:
+        raise UserError(
+            "an objective answers with a Value whose objective has the shape (batch,), and this one answered "
+            + (f"with a {type(value).__name__}." if shape is None else f"with the shape {shape}."),
+            hint="take the mean over draws and leave that over rows to the loop: Value(draw.elbo.mean(0), {}).",
+        )
+    return value
