@@ -160,6 +160,14 @@ def test_latents_of_several_levels_are_decoded_in_any_order() -> None:
     assert torch.equal(model.decode(swapped).mean, model.likelihood(swapped).mean)
 
 
+def test_latents_that_are_not_those_of_the_model_are_refused() -> None:
+    model = hierarchy()
+    with pytest.raises(vk.UserError, match="the model has the latents z2, z1, and was given z"):
+        model.decode({"z": torch.zeros(3, 4)})
+    with pytest.raises(vk.UserError, match="a map of them by name, and was given one of shape \\(3, 4\\)"):
+        model.decode(torch.zeros(3, 4))
+
+
 def test_levels_must_have_the_same_names() -> None:
     model = vk.VAE(part_cases.make("prior", "chain"), part_cases.make("posterior", "diagonal"), vae().likelihood)
     with pytest.raises(vk.UserError, match="must have the same names"):

@@ -69,9 +69,16 @@ class VAE(nn.Module):
         return self.posterior(x, condition)
 
     def decode(self, z: Tensor | dict[str, Tensor], condition: Tensor | None = None) -> Distribution:
-        """p(x|z), batch shape that of z; several latents by name, in any order."""
+        """p(x|z), batch shape that of z; several latents by name, in any order.
+
+        Raises:
+            UserError: if they have other names than those of the prior.
+        """
         if isinstance(z, dict):
-            z = bare({name: z[name] for name in levels(self.prior(condition))})
+            names = list(levels(self.prior(condition)))
+            if z.keys() != set(names):
+                raise UserError(f"the model has the latents {', '.join(names)}, and was given {', '.join(z)}.")
+            z = bare({name: z[name] for name in names})
         return self.likelihood(z, condition)
 
     def sample_latents(self, count: int, condition: Tensor | None = None) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.config import part
+from vaekit.errors import UserError
 
 
 @part("network/concatenate")
@@ -24,10 +25,23 @@ class Concatenate(nn.Module):
         self.network = network
 
     def forward(self, z: Mapping[str, Tensor], condition: Tensor | None = None) -> Tensor:
-        return self.network(side_by_side(list(z.values())), condition)
+        return self.network(side_by_side(list(by_name(z).values())), condition)
 
     def head(self, out_shape: tuple[int, ...]) -> nn.Module:
         return self.network.head(out_shape)  # type: ignore[operator]
+
+
+def by_name(z: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    """
+    Raises:
+        UserError: if several latents are given as one tensor.
+    """
+    if isinstance(z, Mapping):
+        return z
+    raise UserError(
+        f"a network of several latents takes a map of them by name, and was given one of shape {tuple(z.shape)}.",
+        hint="model.decode({'z2': …, 'z1': …}), as model.sample_latents gives them.",
+    )
 
 
 def side_by_side(values: list[Tensor]) -> Tensor:

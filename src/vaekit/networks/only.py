@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from vaekit.config import part
 from vaekit.errors import UserError
+from vaekit.networks.concatenate import by_name
 
 
 @part("network/only-latent")
@@ -30,7 +31,7 @@ class OnlyLatent(nn.Module):
         self.name = name
 
     def forward(self, z: Mapping[str, Tensor], condition: Tensor | None = None) -> Tensor:
-        return self.network(z[self.name], condition)
+        return self.network(by_name(z)[self.name], condition)
 
     def head(self, out_shape: tuple[int, ...]) -> nn.Module:
         return self.network.head(out_shape)  # type: ignore[operator]
