@@ -101,13 +101,24 @@ def test_leading_axes_broadcast_either_way() -> None:
 @pytest.mark.parametrize("event_dims", [0, 1, 3])
 def test_distribution(event_dims: int) -> None:
     torch.manual_seed(0)
-    base = Bernoulli(logits=torch.randn(5, 4, 2, 3, 3), validate_args=False)
+    event = (2, 3, 3)[:event_dims]
+    base = Bernoulli(logits=torch.randn(5, 4, *event), validate_args=False)
     fast, slow = (kind(base, event_dims, validate_args=False) for kind in (IndependentBernoulli, Independent))
-    x = torch.rand(4, 2, 3, 3).round()
+    x = torch.rand(4, *event).round()
     assert fast.log_prob(x).shape == fast.batch_shape == slow.batch_shape
     torch.testing.assert_close(fast.log_prob(x), slow.log_prob(x))
-    mask = torch.rand(4, 2, 3, 3) < 0.5
+    mask = torch.rand(4, *event) < 0.5
     assert torch.equal(masked_log_prob(fast, x, mask), masked_log_prob(slow, x, mask))
     assert torch.equal(masked_log_prob(fast, x), fast.log_prob(x))
     wider = torch.Size([2]) + fast.batch_shape
     torch.testing.assert_close(fast.expand(wider).log_prob(x), slow.expand(wider).log_prob(x))
+
+
+def test_transforms_of_torch_func() -> None:
+    """Per-row gradients and the curvature of log p(x|z), as for a Laplace approximation."""
+    torch.manual_seed(0)
+    x, logits = torch.rand(5, 9).round(), torch.randn(5, 9)
+    slopes = torch.func.vmap(torch.func.grad(bernoulli_log_prob))(logits, x)
+    torch.testing.assert_close(slopes, x - logits.sigmoid())
+    curvature = torch.func.vmap(torch.func.hessian(bernoulli_log_prob))(logits, x)
+    torch.testing.assert_close(curvature, torch.diag_embed(-logits.sigmoid() * (-logits).sigmoid()))

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch._C import _are_functorch_transforms_active
 
 from vaekit.kernels.tracing import traced
 
@@ -33,7 +34,8 @@ FAST = {torch.float32, torch.float64}
 def bernoulli_log_prob(logits: Tensor, x: Tensor) -> Tensor:
     """Σ_d x_d l_d − softplus(l_d) over the last axis, in nats, ``(*leading,)``; finite wherever the logits are.
 
-    A float16 gets torch's cross entropy, and so does ``torch.compile``; a GPU gets it too, with a shorter gradient.
+    A float16 gets torch's cross entropy, and so do ``torch.compile`` and ``torch.func``; a GPU gets it too, with a
+    shorter gradient.
 
     Args:
         logits: ``(*leading, dims)``.
@@ -45,6 +47,7 @@ def bernoulli_log_prob(logits: Tensor, x: Tensor) -> Tensor:
         and logits.dtype in FAST
         and logits.device.type in ("cpu", "cuda")
         and not torch.compiler.is_compiling()
+        and not _are_functorch_transforms_active()  # torch.func: vmap, hessian …
     ):
         return LogProb.apply(logits, x) if torch.is_grad_enabled() else _forward(logits, x)  # type: ignore[return-value]
     return _by_torch(logits, x)
