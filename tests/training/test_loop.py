@@ -437,6 +437,11 @@ def test_settings_out_of_range(options: dict[str, Any], said: str) -> None:
         ({"epochs": 1.5}, "epochs must be a whole number from 1, got 1.5"),
         ({"learning_rate": -1.0}, "learning_rate must be a number from 0, got -1.0"),
         ({"learning_rate": "fast"}, "learning_rate must be a number from 0, got 'fast'"),
+        ({"train": "prior"}, "train must be names of parts, such as ('prior',), got 'prior'"),
+        (
+            {"objective": ELBO},
+            "objective must be one, such as vk.objectives.ELBO(), got <class 'vaekit.objectives.elbo.ELBO'>",
+        ),
         ({"objective": "elbo"}, "objective must be one, such as vk.objectives.ELBO(), got 'elbo'"),
     ],
 )

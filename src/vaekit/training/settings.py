@@ -42,10 +42,13 @@ class Phase:
     rest: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if not callable(self.objective):
+        if not callable(self.objective) or isinstance(self.objective, type):
             raise ValueError(f"objective must be one, such as vk.objectives.ELBO(), got {self.objective!r}")
         check_whole("epochs", self.epochs, 1)
         at_least("learning_rate", self.learning_rate, 0)
+        for name, parts in (("train", self.train), ("rest", self.rest)):
+            if isinstance(parts, str):
+                raise ValueError(f"{name} must be names of parts, such as ('{parts}',), got '{parts}'")
         needed = getattr(self.objective, "trains", ())
         if needed and self.train != needed:
             name, parts = type(self.objective).__name__, ", ".join(needed)
