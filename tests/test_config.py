@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import subprocess
 import sys
@@ -51,6 +52,24 @@ def test_a_shared_part_is_written_once_and_stays_shared() -> None:
     rebuilt = from_document(document)
     assert rebuilt.likelihood.network is rebuilt.posterior.network
     check_rebuilds(model, lambda one: one.draw(vk.Batch(torch.zeros(2, 2))).log_px)
+
+
+def test_what_was_put_in_the_place_of_a_part_is_written() -> None:
+    """Also by a copy: a run measures the model that was trained."""
+    model = vk.VAE(
+        vk.priors.StandardNormal(2),
+        vk.posteriors.Diagonal(vk.networks.MLP(4, (8,)), 2),
+        vk.likelihoods.Bernoulli(vk.networks.MLP(2, (8,)), (4,)),
+    )
+    model.prior = vk.priors.MixtureOfGaussians(2, 3)
+    model.likelihood.network = vk.networks.MLP(2, (8,), activation="tanh")
+    for one in (model, copy.deepcopy(model), from_document(to_document(model))):
+        document = to_document(one)
+        assert document["prior"]["part"] == "prior/mixture"
+        assert document["likelihood"]["network"]["activation"] == "tanh"
+    model.prior = torch.nn.Identity()
+    with pytest.raises(TypeError, match="the argument at /prior is a Identity"):
+        to_document(model)
 
 
 def test_a_part_may_have_arguments_called_map_and_same() -> None:
@@ -145,7 +164,7 @@ def test_a_module_that_is_no_part_is_told_how_to_be_one() -> None:
         Mine(), vk.posteriors.Diagonal(vk.networks.MLP(4), 2), vk.likelihoods.Bernoulli(vk.networks.MLP(2), (4,))
     )
     with pytest.raises(
-        TypeError, match=r"/prior is a Mine, .* a part \(@vaekit.part\('kind/name'\) above class Mine\)"
+        TypeError, match=r"/prior is a Mine, .* a part \(@vaekit.part\('kind/name'\) above its class\)"
     ):
         to_document(model)
 

@@ -49,7 +49,9 @@ def part(name: str, *, paper: str = "") -> Callable[[T], T]:
             bound.apply_defaults()
             plain_init(self, *args, **kwargs)
             arguments = {key: value for key, value in bound.arguments.items() if key != "self"}
+            held = {key: getattr(self, key, None) for key, value in arguments.items() if is_part(value)}
             object.__setattr__(self, "_part_arguments", arguments)
+            object.__setattr__(self, "_part_held", held)
 
         cls.__init__ = recording_init
         cls.part_name = name
@@ -75,16 +77,10 @@ def is_part(value: object) -> bool:
     return hasattr(value, "_part_arguments")
 
 
-def replace_argument(part: Any, name: str, value: Any) -> None:
-    """Put another part in the place of an argument that a part was made with and holds under the same name.
-
-    Raises:
-        TypeError: if it was not made with an argument of that name.
-    """
-    if name not in part._part_arguments:
-        raise TypeError(f"{part.part_name} has no argument {name}")
-    setattr(part, name, value)
-    part._part_arguments[name] = value
+def _arguments(part: Any) -> dict[str, Any]:
+    """What would make the part as it is: where another part was put in the place of one since, that one."""
+    replaced = {key: now for key, held in part._part_held.items() if (now := getattr(part, key, None)) is not held}
+    return part._part_arguments | replaced
 
 
 def to_document(value: Any) -> Json:
@@ -103,8 +99,8 @@ def to_document(value: Any) -> Json:
             if id(value) in seen:
                 return {"same": seen[id(value)]}
             seen[id(value)] = path
-            arguments = value._part_arguments
-            return {"part": value.part_name} | {key: write(arg, f"{path}/{key}") for key, arg in arguments.items()}
+            written = {key: write(arg, f"{path}/{key}") for key, arg in _arguments(value).items()}
+            return {"part": value.part_name} | written
         if isinstance(value, Mapping):
             return {"map": {key: write(item, f"{path}/{key}") for key, item in value.items()}}
         if isinstance(value, (list, tuple)):
@@ -113,9 +109,9 @@ def to_document(value: Any) -> Json:
             return value
         name = type(value).__name__
         raise TypeError(
-            f"the argument at {path or '/'} is a {name}, which cannot be written down and made again: a module must be "
-            f"a part (@vaekit.part('kind/name') above class {name}); other arguments numbers, strings, lists and maps "
-            "of them, and tensors are for a method that is called after construction"
+            f"the argument at {path or '/'} is a {name}, which cannot be written down and made again: a module or an "
+            "objective must be a part (@vaekit.part('kind/name') above its class); other arguments numbers, strings, "
+            "lists and maps of them, and tensors are for a method that is called after construction"
         )
 
     return write(value, "")

@@ -515,3 +515,17 @@ def test_factors_are_rounded_in_steps_and_in_nothing_that_is_measured(
     steps.clear()
     train(small_plan(epochs=1), tmp_path / "plain", device="cpu")
     assert steps == [False] * 5
+
+
+def test_phases_and_what_a_single_one_is_made_of(tmp_path: Path) -> None:
+    plan = small_plan()
+    with pytest.raises(ValueError, match="give phases or epochs, learning_rate of a single one, not both"):
+        training.fit(plan.model, plan.data, phases=plan.phases, epochs=3, learning_rate=0.1, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_weights_of_another_precision(tmp_path: Path) -> None:
+    plan = small_plan()
+    with pytest.raises(UserError, match=r"the model has weights of torch\.float64, and training is in torch\.float32"):
+        training.fit(plan.model.double(), plan.data, phases=plan.phases, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -71,8 +71,10 @@ def _refuse_unlike(first: Run, other: Run, split: str) -> None:
     Raises:
         UserError: if figures of the two runs do not mean the same.
     """
+    from vaekit.evaluation.likelihood import discrete
+
     why = _difference(first.data, other.data, split)
-    if not why and first.model.likelihood.discrete is not other.model.likelihood.discrete:
+    if not why and discrete(first.model) is not discrete(other.model):
         why = "of one p(x) is a probability, of the other a density"
     if why:
         raise UserError(f"{first.folder} and {other.folder} cannot be compared: {why}.")

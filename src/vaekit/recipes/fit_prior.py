@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from vaekit import __version__
-from vaekit.config import from_document, replace_argument, to_document
+from vaekit.config import from_document, to_document
 from vaekit.data.dataset import Dataset, Split
 from vaekit.data.loader import Loader
 from vaekit.errors import UserError
@@ -147,7 +147,7 @@ def _replace_prior(model: Any, text: str, data: Dataset, folder: Path) -> Any:
         )
     posterior = model.posterior.levels[first] if hasattr(model.posterior, "levels") else model.posterior
     made = make_part("prior", text, **surroundings(data, shape[0], posterior=posterior))
-    replace_argument(model, "prior", before.with_top(made) if in_levels else made)
+    model.prior = before.with_top(made) if in_levels else made
     return made
 
 

@@ -9,12 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from vaekit import __version__
 from vaekit.config import to_document
 from vaekit.data.dataset import Dataset, checked
-from vaekit.errors import TrainingFailed
+from vaekit.errors import TrainingFailed, UserError
 from vaekit.objectives import ELBO, Objective
 from vaekit.schedules import Schedule
 from vaekit.training.files import NEW
@@ -36,8 +37,8 @@ def fit(
     data: Dataset,
     *,
     objective: Objective | None = None,
-    epochs: int = 10,
-    learning_rate: float | Schedule = 1e-3,
+    epochs: int | None = None,
+    learning_rate: float | Schedule | None = None,
     phases: Sequence[Phase] = (),
     settings: Settings | None = None,
     out: str | Path | None = None,
@@ -55,7 +56,7 @@ def fit(
     Args:
         model: what to train; it is moved to the device and changed in place.
         data: what to train it on.
-        objective, epochs, learning_rate: of a single phase; the evidence lower bound by default.
+        objective, epochs, learning_rate: of a single phase; the evidence lower bound, 10 and 0.001 by default.
         phases: several phases, instead of the three above.
         settings: what holds for all of it; or give its fields (``batch_size=…``, ``seed=…``) directly.
         out: the run folder; ``runs/DATA-N`` without one.
@@ -68,15 +69,21 @@ def fit(
 
     Raises:
         TypeError: if the data are not a :class:`Dataset`.
-        ValueError: if an option is out of range.
-        UserError: if ``out`` is not empty and ``resume`` is not set, or holds another run; nothing is written then.
-            If it cannot be written (no space, read-only); the last state saved is kept.
+        ValueError: if an option is out of range, or phases are given beside what a single one would be made of.
+        UserError: if the weights are no ``float32``. If ``out`` is not empty and ``resume`` is not set, or holds
+            another run; nothing is written then. If it cannot be written (no space, read-only); the last state saved
+            is kept.
         Interrupted: on Ctrl-C, with the state saved.
         TrainingFailed: if steps are not finite many times in a row, with the last good state saved; or if the
             validation figures were numbers after no epoch of a phase.
     """
     checked(data)
-    phases = tuple(phases) or (Phase(objective or ELBO(), epochs, learning_rate),)
+    _check_weights(model)
+    single = {"objective": objective, "epochs": epochs, "learning_rate": learning_rate}
+    given: dict[str, Any] = {name: value for name, value in single.items() if value is not None}
+    if phases and given:
+        raise ValueError(f"give phases or {', '.join(given)} of a single one, not both")
+    phases = tuple(phases) or (Phase(**({"objective": ELBO()} | given)),)
     settings = replace(settings or Settings(), **options)
     world = World.here()
     device = world.device(settings.device)
@@ -115,3 +122,16 @@ def fit(
                 clear_folder(keeper.folder)
             raise
     return Run(world.hear(f"{keeper.folder}")[0], data)
+
+
+def _check_weights(model: nn.Module) -> None:
+    """
+    Raises:
+        UserError: if a weight is of another precision than the rows will be.
+    """
+    others = {each.dtype for each in model.parameters() if each.is_floating_point()} - {torch.float32}
+    if others:
+        raise UserError(
+            f"the model has weights of {others.pop()}, and training is in torch.float32.",
+            hint="model.float() makes them so; precision='bfloat16' rounds the factors of products.",
+        )
