@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -379,6 +380,46 @@ def test_a_program_that_fails_to_begin_says_why() -> None:
     with pytest.raises(NotWritable, match="asks for a number in the middle"):
         program(lambda: x.add_(x.sum().item()), [x], together=[])
     assert not traced()
+
+
+COUNTER, KEPT = itertools.count(), [torch.zeros(3)]
+
+
+def keep(x: Tensor) -> None:
+    """x becomes what it was a step ago."""
+    KEPT[:], before = [x.clone()], KEPT[0]
+    x.copy_(before + 1)
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        (lambda x: x.add_(next(COUNTER)), "by Python"),
+        (lambda x: x.add_(torch.tensor([0.1, 0.2, next(COUNTER)])), "by Python"),
+        (keep, "by Python"),
+        (lambda x: x.add_(x.tolist()[0]), "asks for a number"),
+        (lambda x: x.add_(torch.from_numpy(x.numpy() * 2)), "asks for a number"),
+        (lambda x: x.add_(torch.from_numpy(np.asarray(x) * 2)), "asks for a number"),
+        (lambda x: x.add_(x[x > 0].mean()), "how long"),
+        (lambda x: x.add_(len(x.nonzero())), "how long"),
+    ],
+)
+def test_what_would_be_remembered_is_refused(step: Callable[[Tensor], object], why: str, as_written: list[Any]) -> None:
+    x = torch.ones(3)
+    with pytest.raises(NotWritable, match=why):
+        program(lambda: step(x), [x])
+    assert not as_written
+
+
+def test_rejections_are_not_counted_once_for_all(
+    as_written: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Samples on a sphere are drawn until all are accepted: of few rows the first ones nearly always are."""
+    settings: dict[str, Any] = {"posterior": "von-mises-fisher", "prior": "hyperspherical-uniform", "latent_dim": 3}
+    train(small_plan(**settings), tmp_path / "program", compile=True, quiet=False, batch_size=2)
+    assert "not compiled: how long something in them is depends on its numbers" in capsys.readouterr().err
+    train(small_plan(**settings), tmp_path / "plain", batch_size=2)
+    assert metrics(tmp_path / "program") == metrics(tmp_path / "plain")
 
 
 def test_parameters_of_a_distribution_are_not_looked_at(

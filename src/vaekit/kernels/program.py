@@ -1,9 +1,9 @@
 """Many operations as one program: they are written down once, and a compiler makes kernels of several at a time.
 
-Python runs them a last time, and every operation that reaches torch is noted, those of a backward pass and of an
+Python runs them two last times, and every operation that reaches torch is noted, those of a backward pass and of an
 optimiser among them. What is neither an input nor made inside becomes an input too, so that nothing is remembered
-as it was on that day. torch's inductor turns the list into loops that go over memory once where torch goes over it for
-each operation.
+as it was on that day; what Python itself counts or draws would be, and the two lists then differ. torch's inductor
+turns the list into loops that go over memory once where torch goes over it for each operation.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from torch import Tensor
 
 from vaekit.kernels.noise import same_noise_after
 from vaekit.kernels.plainly import plain
-from vaekit.kernels.tracing import tracing
+from vaekit.kernels.tracing import NUMBER_ASKED, tracing
 
 OPTIONS: dict[str, Any] = {"fallback_random": True}  # torch's own numbers, in the order in which they are asked for
 CAREFUL = {"max_fusion_size": 8}  # with more than that it gives up on some steps, and is wrong on others
 FAR, NEAR, ROUNDING = 0.1, 1e-2, 1e-6  # what may differ: of a change; of that, of the largest change; of a number
 # What torch says, and what it means.
 MEANT = {
-    "trying to get value out of a tracing tensor": "something in them asks for a number in the middle",
+    "trying to get value out of a tracing tensor": NUMBER_ASKED,
     "No working C++ compiler": "no C++ compiler was found (install g++, or name one in the variable CXX)",
 }
 
@@ -60,7 +60,7 @@ def program(
     """What does what the step does, to the same tensors.
 
     Args:
-        step: what to do; it is run once, for real, and what was given is then put back.
+        step: what to do; it is run twice, for real, and what was given is then put back.
         inputs: what it reads that changes between steps, and what it writes to; each must come out as without the
             compiler.
         together: the same, where this holds for all of them together. Adam makes a step of any gradient, however near
@@ -68,8 +68,8 @@ def program(
         far: by what part of what it changes the program may miss what the step does.
 
     Raises:
-        NotWritable: if the step asks for a number in the middle, if the compiler gives up, or if what it has made does
-            something else: it is tried once before it is trusted.
+        NotWritable: if the step asks for a number in the middle, or is not the same operations every time; if the
+            compiler gives up, or if what it has made does something else: it is tried once before it is trusted.
     """
     from torch.fx.experimental.proxy_tensor import make_fx
 
@@ -81,7 +81,8 @@ def program(
     before = _copies(given)
     try:
         with tracing():
-            graph = make_fx(written, decomposition_table=plain())(*given)
+            graph, again = (make_fx(written, decomposition_table=plain())(*given) for _ in range(2))
+        _check(graph, again)
     except Exception as error:  # whatever a model may say
         raise NotWritable(_words(error)) from error
     # The same memory, without a gradient to look after.
@@ -98,6 +99,29 @@ def program(
             logging.getLogger(__name__).debug("not compiled", exc_info=error)
             why = why or _words(error)
     raise NotWritable(why)
+
+
+def _check(graph: Any, again: Any) -> None:
+    """
+    Raises:
+        NotWritable: if the lists of two steps differ, or those of others could.
+    """
+    if any(_sized_by_numbers(node) for node in graph.graph.nodes):
+        raise NotWritable("how long something in them is depends on its numbers")
+    held = {node.target for node in graph.graph.nodes if node.op == "get_attr"}
+    if graph.code != again.code or not all(_same(_named(graph, name), _named(again, name)) for name in held):
+        raise NotWritable("something in them is counted, drawn or kept by Python, and another one in each step")
+
+
+def _sized_by_numbers(node: Any) -> bool:
+    """Whether the shape of what comes out depends on numbers, as that of ``x[x > 0]`` does and that of ``x[0]`` not."""
+    if node.target is torch.ops.aten.index.Tensor:
+        return any(each is not None and each.meta["val"].dtype in (torch.bool, torch.uint8) for each in node.args[1])
+    return torch.Tag.dynamic_output_shape in getattr(node.target, "tags", ())
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return one is other or (one.shape == other.shape and not _apart(one, other).any())
 
 
 def _words(error: Exception) -> str:
