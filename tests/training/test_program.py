@@ -127,6 +127,13 @@ def test_it_goes_on_exactly_where_it_stopped(
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
+def test_a_batch_of_all_rows_is_a_full_one(as_written: list[Any], tmp_path: Path) -> None:
+    train(plan_of(ELBO()), tmp_path / "program", compile=True, batch_size=500)
+    assert as_written
+    train(plan_of(ELBO()), tmp_path / "plain", batch_size=500)
+    assert_nearly_the_same(tmp_path / "program", tmp_path / "plain")
+
+
 def test_to_compile_moves_nothing(as_written: list[Any], tmp_path: Path) -> None:
     """Weights, buffers, averages, figures of the optimiser and the next random number."""
     plan = small_plan("vq-vae")

@@ -86,7 +86,8 @@ class Stepper:
         settings, rate = self.settings, self.phase.learning_rate
         step = SilentStep(self.model, self.players, self.state, self._share, rate, settings.clip_norm, self.buffers)
         around = self._rounding if self.batches.device.type == "cpu" else nullcontext
-        return Replay(step, settings.batch_size, bool(settings.compile), self.say, around)
+        full = min(settings.batch_size, self.batches.num_rows)
+        return Replay(step, full, bool(settings.compile), self.say, around)
 
     def _rounding(self) -> AbstractContextManager[None]:
         return rounding(self.batches.device, self.settings.precision)
