@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,25 @@ def test_it_goes_on_exactly_where_it_stopped(
         with pytest.raises(Interrupted):
             train(plan_of(*given), tmp_path / "stopped", compile=True, **settings)
     train(plan_of(*given), tmp_path / "stopped", resume=True, compile=True, **settings)
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_compiler_is_not_waited_for(
+    number: signal.Signals, as_written: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def long(graph: Any, inputs: Sequence[Tensor], careful: bool) -> Callable[..., Any]:
+        signal.raise_signal(number)
+        raise AssertionError("it was waited for")
+
+    listeners = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    with monkeypatch.context() as patch:
+        patch.setattr(programs, "inductor", long)
+        with pytest.raises(Interrupted):
+            train(plan_of(ELBO()), tmp_path / "stopped", compile=True)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == listeners
+    train(plan_of(ELBO()), tmp_path / "stopped", resume=True, compile=True)
+    train(plan_of(ELBO()), tmp_path / "whole", compile=True)
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 

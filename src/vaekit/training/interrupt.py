@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 @contextmanager
@@ -33,3 +34,35 @@ def listening(ask: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class Ended(BaseException):
+    """Work that :func:`ends_at_once` was left; whoever listens has been told why."""
+
+
+@contextmanager
+def ends_at_once() -> Iterator[None]:
+    """For work that may be left anywhere: while inside, Ctrl-C or a request to end is heard as outside, and ends it.
+
+    Raises:
+        Ended: in the middle of it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def heard(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, before[number])
+        before[number](number, frame)
+        raise Ended
+
+    listeners = {int(number): signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: listener for number, listener in listeners.items() if callable(listener)}
+    for number in before:
+        signal.signal(number, heard)
+    try:
+        yield
+    finally:
+        for number, listener in before.items():
+            if signal.getsignal(number) is heard:
+                signal.signal(number, listener)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.likelihood import bound
 from vaekit.kernels import flushing_denormals, keep_pages, rounds_on_processors
 from vaekit.schedules import Step
-from vaekit.training.interrupt import listening
+from vaekit.training.interrupt import Ended, listening
 from vaekit.training.keeper import Keeper
 from vaekit.training.moving import Moving
 from vaekit.training.progress import Bar, say
@@ -162,8 +162,9 @@ class Training:
         order = self.settings.seed, counters.epochs_total, counters.batch
         with closing(self.batches.epoch(*order)) as batches:
             for picked in batches:
-                stepper.take(picked)
-                bar.advance()
+                with suppress(Ended):  # while the step was compiled: it was not taken
+                    stepper.take(picked)
+                    bar.advance()
                 stop, save = stepper.agreed if self.world.size > 1 else self._wishes()
                 if stop or save:
                     stepper.hear()

@@ -23,6 +23,7 @@ from vaekit.data.loader import Picked
 from vaekit.kernels.noise import same_noise_after
 from vaekit.kernels.program import Call, NotWritable, program
 from vaekit.schedules import Step
+from vaekit.training.interrupt import ends_at_once
 from vaekit.training.silent import WINDOW, Figures, SilentStep
 
 WARM = 3  # steps before the recording: libraries and optimisers set themselves up in the first
@@ -204,7 +205,7 @@ class Replay:
             if step.cells.looked_at:
                 raise NotWritable("it looks at the number of the step")
             inputs, together = [shown.rows, shown.stored, *step.of_optimizers()], step.of_modules()
-            with self._nothing_moved():
+            with self._nothing_moved(), ends_at_once():
                 self.compiled = program(lambda: step(shown.rows, shown.batch), inputs, together=together)
         except NotWritable as why:
             self.say(f"warning: the steps are not compiled: {why}.")
