@@ -315,15 +315,26 @@ def test_a_compiler_is_asked_again_to_be_careful(
     assert_nearly_the_same(tmp_path / "careful", tmp_path / "plain")
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("No working C++ compiler found\nin these places", "no C++ compiler was found (install g++,"),
+        (
+            "C++ compile error\n\nOutput:\nb.h:10: fatal error: Python.h: No such file or directory",
+            "the headers of Python were not found (install",
+        ),
+        ("C++ compile error\n\nOutput:\na.cpp:3:1: error: no such thing.\n  more", "error: no such thing.\n"),
+    ],
+)
 def test_a_compiler_that_gives_up_is_quoted(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    said: str, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(graph: Any, inputs: Sequence[Tensor], careful: bool) -> Callable[..., Any]:
-        raise RuntimeError("No working C++ compiler found\nin these places")
+        raise RuntimeError(said)
 
     monkeypatch.setattr(programs, "inductor", missing)
     train(plan_of(ELBO()), tmp_path / "asked", compile=True, quiet=False)
-    assert "the steps are not compiled: no C++ compiler was found (install g++," in capsys.readouterr().err
+    assert f"the steps are not compiled: {told}" in capsys.readouterr().err
 
 
 def test_the_rows_of_a_file(as_written: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ turns the list into loops that go over memory once where torch goes over it for 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -26,6 +27,7 @@ FAR, NEAR, ROUNDING = 0.1, 1e-2, 1e-6  # what may differ: of a change; of that, 
 MEANT = {
     "trying to get value out of a tracing tensor": NUMBER_ASKED,
     "No working C++ compiler": "no C++ compiler was found (install g++, or name one in the variable CXX)",
+    "Python.h: No such file": "the headers of Python were not found (install python3-dev)",
 }
 
 Call = Callable[[], Any]
@@ -125,8 +127,10 @@ def _same(one: Tensor, other: Tensor) -> bool:
 
 
 def _words(error: Exception) -> str:
-    """What it says, in a line."""
-    words = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+    """What it says, in a line: the first, or what the C++ compiler complains of."""
+    said = str(error).strip()
+    complaint = re.search(r"\b(fatal error|error): .*", said)
+    words = (complaint[0] if complaint else said.partition("\n")[0]).rstrip(".") or type(error).__name__
     return next((meant for said, meant in MEANT.items() if said in words), words)
 
 
