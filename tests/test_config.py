@@ -163,9 +163,7 @@ def test_a_module_that_is_no_part_is_told_how_to_be_one() -> None:
     model = vk.VAE(
         Mine(), vk.posteriors.Diagonal(vk.networks.MLP(4), 2), vk.likelihoods.Bernoulli(vk.networks.MLP(2), (4,))
     )
-    with pytest.raises(
-        TypeError, match=r"/prior is a Mine, .* a part \(@vaekit.part\('kind/name'\) above its class\)"
-    ):
+    with pytest.raises(TypeError, match=r"/prior is a Mine, .* a part \(@vaekit.part\('kind/name'\) above its class\)"):
         to_document(model)
 
 

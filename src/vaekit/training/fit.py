@@ -79,11 +79,11 @@ def fit(
     """
     checked(data)
     _check_weights(model)
-    single = {"objective": objective, "epochs": epochs, "learning_rate": learning_rate}
-    given: dict[str, Any] = {name: value for name, value in single.items() if value is not None}
-    if phases and given:
-        raise ValueError(f"give phases or {', '.join(given)} of a single one, not both")
-    phases = tuple(phases) or (Phase(**({"objective": ELBO()} | given)),)
+    single: dict[str, Any] = {"objective": objective, "epochs": epochs, "learning_rate": learning_rate}
+    single = {name: value for name, value in single.items() if value is not None}
+    if phases and single:
+        raise ValueError(f"give phases or {', '.join(single)} of a single one, not both")
+    phases = tuple(phases) or (Phase(**{"objective": ELBO(), **single}),)
     settings = replace(settings or Settings(), **options)
     world = World.here()
     device = world.device(settings.device)
