@@ -196,8 +196,8 @@ TARGETS = [
         "≤ 0.5",
         "to_a_bound",
         ("seconds", "vaekit compiled, again / pythae"),
-        "It starts four seconds later than without, and catches up in six epochs; where no programs are kept it is as long "
-        "as pythae's.",
+        "It starts four seconds later than without, and catches up in six epochs; where no programs are kept it is as "
+        "long as pythae's.",
     ),
     Target(
         "the same by a schedule of vaekit's and in bfloat16",
