@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.distributions import Independent, Normal
 from training_cases import assert_same_run, local_part, metrics, small_digits, small_plan, train
 
 from vaekit import training
@@ -261,3 +262,29 @@ def test_an_epoch_of_which_nothing_is_left(tmp_path: Path) -> None:
     run = train(spoilt_plan(set(range(5)), a_term), tmp_path / "run")
     assert "train_model_objective" not in run.metrics[0]
     assert "train_model_objective" in run.metrics[1]
+
+
+@local_part("posterior/validating")
+class Validating(nn.Module):
+    """As people write it, with torch's default of validated arguments."""
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        self.head = nn.Linear(64, latent_dim)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Independent:
+        raw = self.head(x.flatten(1))
+        return Independent(Normal(raw, raw.exp()), 1)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_distribution_that_refuses_what_is_no_number(
+    compiled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vaekit.kernels.program.inductor", lambda graph, *_: graph)
+    plan = small_plan()
+    model: Any = plan.model
+    model.posterior = Validating(2)
+    plan = plan._replace(phases=(Phase(ELBO(), 3, 1e30),))
+    with pytest.raises(TrainingFailed, match="a distribution refuses what it is given: Expected parameter scale"):
+        train(plan, tmp_path / "run", compile=compiled)

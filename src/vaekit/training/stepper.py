@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from vaekit.data.loader import Loader, Picked
-from vaekit.errors import UserError
+from vaekit.errors import TrainingFailed, UserError
 from vaekit.kernels import rounding
 from vaekit.objectives.objective import Player, Value
 from vaekit.schedules import Step, at
@@ -174,7 +174,8 @@ class Stepper:
     def _share(self, player: Player, step: Step, share: Share) -> Value:
         """A player's value of a share of the batch, its gradient added to that of the other shares."""
         with self._rounding():
-            value = _checked(player.value(self.model, share.batch, step))
+            with _told_by_distributions():
+                value = _checked(player.value(self.model, share.batch, step))
             # The gradient of −mean; only into the player's own parameters: nobody else feels this value.
             down = torch.full_like(value.objective, -self.scale.value / len(value.objective))
             down = down if share.weight is None else down * share.weight
@@ -185,6 +186,21 @@ class Stepper:
     def _log(self, player: str, figures: Iterable[str], means: Tensor, rows: int) -> None:
         names = (f"{player}_objective" if name == OBJECTIVE else name for name in figures)
         self.state.add(tuple(names), means, rows)
+
+
+@contextmanager
+def _told_by_distributions() -> Iterator[None]:
+    """
+    Raises:
+        TrainingFailed: if a distribution that validates its arguments refuses them, as one of the user's own may when
+            weights are no numbers any more.
+    """
+    try:
+        yield
+    except ValueError as error:
+        if "satisfy the constraint" not in str(error):
+            raise
+        raise TrainingFailed(f"a distribution refuses what it is given: {str(error).splitlines()[0]}") from error
 
 
 def _checked(value: object) -> Value:
