@@ -92,6 +92,12 @@ def folder(tmp_path: Path) -> Path:
     return train(small_plan(epochs=1), tmp_path / "run").folder
 
 
+def test_to_look_at_a_run_draws_no_numbers(folder: Path) -> None:
+    before = torch.get_rng_state()
+    training.load(folder).evaluate(small_digits(), samples=2, limit=10)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_an_unregistered_type_is_refused_and_not_imported(folder: Path) -> None:
     sys.modules.pop("antigravity", None)
     change(folder, lambda document: document["model"]["prior"].update(part="antigravity/antigravity"))

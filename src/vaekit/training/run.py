@@ -18,6 +18,7 @@ from vaekit.data.loader import Loader
 from vaekit.errors import UserError
 from vaekit.evaluation import evaluate
 from vaekit.evaluation.likelihood import evaluating
+from vaekit.kernels.noise import same_noise_after
 from vaekit.training.files import load_module_tensors, read_json, read_tensors, replacing
 
 FORMAT = 1
@@ -70,7 +71,8 @@ class Run:
     @cached_property
     def model(self) -> Any:
         """The model with its trained weights, in evaluation mode."""
-        model = from_document(self.config["model"])
+        with same_noise_after(torch.device("cpu")):  # which first weights are drawn from, and nobody sees
+            model = from_document(self.config["model"])
         if not str(getattr(model, "part_name", "")).startswith("model/"):
             raise UserError(f"{self.folder / 'config.json'} does not describe a model.")
         path = self.folder / "model.safetensors"
