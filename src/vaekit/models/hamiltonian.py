@@ -14,7 +14,8 @@ from vaekit.distributions.chain import Chain
 from vaekit.distributions.leapfrog import Evolved, Leapfrog
 from vaekit.distributions.masked import log_prob
 from vaekit.errors import UserError
-from vaekit.models.draw import Draw, Latent, check_one_space
+from vaekit.models.draw import Draw, Latent
+from vaekit.models.drawing import check_one_space
 from vaekit.models.vae import VAE
 
 

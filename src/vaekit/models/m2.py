@@ -13,7 +13,8 @@ from vaekit import distributions
 from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.distributions.masked import log_prob
-from vaekit.models.draw import Draw, Latent, draw_latents
+from vaekit.models.draw import Draw, Latent
+from vaekit.models.drawing import draw_latents
 
 
 @part("model/m2", paper="Kingma, Rezende, Mohamed & Welling 2014, section 2")

@@ -11,7 +11,8 @@ from vaekit.data.batch import Batch
 from vaekit.distributions.chain import levels
 from vaekit.distributions.masked import log_prob
 from vaekit.errors import UserError
-from vaekit.models.draw import Draw, bare, draw_latents, named
+from vaekit.models.draw import Draw, bare, named
+from vaekit.models.drawing import draw_latents
 
 
 @part("model/vae", paper="Kingma & Welling 2013; Rezende et al. 2014")
