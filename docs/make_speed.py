@@ -196,8 +196,8 @@ TARGETS = [
         "≤ 0.5",
         "to_a_bound",
         ("seconds", "vaekit compiled, again / pythae"),
-        "It starts four seconds later than without, and catches up in six epochs; where no programs are kept it is as "
-        "long as pythae's.",
+        "Its start is longer, and what eight epochs gain is little more than that (the table *to_a_bound*); where no "
+        "programs are kept it takes as long as pythae.",
     ),
     Target(
         "the same by a schedule of vaekit's and in bfloat16",
