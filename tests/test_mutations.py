@@ -386,7 +386,7 @@ def model_that_forgets_the_density_of_the_posterior(monkeypatch: Patch) -> None:
 
 
 def hierarchy_that_is_analytic_where_it_may_not(monkeypatch: Patch) -> None:
-    import vaekit.models.draw as module
+    import vaekit.models.drawing as module
 
     # The formula of the level, although the prior looks at what is drawn after it and so is another in each sample.
     original = module._evaluate
