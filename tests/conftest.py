@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import os
+import uuid
 from pathlib import Path
 
 import pytest
 
 # The route of linear layers is measured on a machine; tests that compare bytes across processes must not wait for it.
 os.environ.setdefault("VAEKIT_LINEAR", "onednn")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder that no other test has seen: what one has compiled, another must not find."""
+    folder = tmp_path_factory.getbasetemp() / f"cache-{uuid.uuid4().hex}"  # made by whoever keeps something
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    return folder
 
 
 @pytest.fixture
@@ -19,5 +28,4 @@ def real_data(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     if not (folder / "mnist").is_dir():
         pytest.skip(f"needs the real data sets: {folder} has no folder mnist (set VAEKIT_DATA)")
     monkeypatch.setenv("VAEKIT_DATA", str(folder))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     return folder

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from vaekit import kernels
 from vaekit.kernels import Route, onednn, route
+from vaekit.kernels.machine import machine
 
 SHAPES = [(128, 784, 512), (1, 784, 512), (7, 600, 301), (1000, 300, 784), (513, 1024, 1)]
 needs_onednn = pytest.mark.skipif(not onednn.available(), reason="this torch has no oneDNN")
@@ -106,7 +107,7 @@ class TestChoice:
     def test_it_is_measured_once_and_written_down(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         first = kernels.chosen()
         (entry,) = json.loads((tmp_path / "vaekit/kernels.json").read_text()).items()
-        assert entry == (route._machine(), first.value)
+        assert entry == (machine(), first.value)
         assert [path.name for path in (tmp_path / "vaekit").iterdir()] == ["kernels.json"]
         kernels.use(None)
         monkeypatch.setattr(route, "measure", lambda: pytest.fail("measured again"))
@@ -124,7 +125,7 @@ class TestChoice:
         (tmp_path / "vaekit").mkdir()
         (tmp_path / "vaekit/kernels.json").write_text(content)
         kernels.chosen()
-        assert route._machine() in json.loads((tmp_path / "vaekit/kernels.json").read_text())
+        assert machine() in json.loads((tmp_path / "vaekit/kernels.json").read_text())
 
     def test_the_variable_goes_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(route, "measure", lambda: pytest.fail("measured"))

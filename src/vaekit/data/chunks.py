@@ -10,7 +10,7 @@ import numpy as np
 from vaekit.errors import UserError
 
 KEEP_MAPPED_BYTES = 2 << 30  # a mapped array larger than this is never copied into memory
-CHUNK_BYTES = 64 << 20
+CHUNK_BYTES = 4 << 20
 
 Array = np.ndarray
 

@@ -26,7 +26,7 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
-from vaekit.cache import cache_folder
+from vaekit.cache import cache_folder, keeping
 from vaekit.data.sources import LARGEST, SOURCES
 from vaekit.errors import UserError
 
@@ -222,15 +222,8 @@ def _cached(collection: str, name: str) -> Path:
 def _store(collection: str, name: str, content: bytes) -> None:
     """Put a file into the cache whole or not at all, whatever other processes do; a full disk is no error."""
     path = _cached(collection, name)
-    temporary = ""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{name}-")
-        with os.fdopen(handle, "wb") as file:
+        with keeping(path) as file:
             file.write(gzip.compress(content, compresslevel=1, mtime=0))
-        os.replace(temporary, path)
     except OSError as error:
         say(f"{path} cannot be kept: {error.strerror}")
-    finally:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from torch.nn.functional import one_hot
 
 from vaekit.config import part
 from vaekit.data.real import FURTHEST, Real
+from vaekit.kernels.noise import uniform_like
 
 __all__ = ["FURTHEST", "Binary", "Categories", "Counts", "GreyLevels", "Kind", "Real"]
 
@@ -57,7 +58,9 @@ class Binary:
         """Stored values as 0 and 1, or as probabilities if grey levels are not binarised."""
         probability = raw.to(torch.get_default_dtype())
         probability = probability / (self.levels - 1) if self.levels > 2 else probability
-        return torch.bernoulli(probability) if self.binarization == "dynamic" else probability
+        if self.binarization == "static":
+            return probability
+        return (uniform_like(probability) < probability).to(probability.dtype)  # torch.bernoulli is slow
 
     def restore(self, x: Tensor) -> Tensor:
         """As they are: 0 and 1, or a probability."""

@@ -11,17 +11,18 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from vaekit.kernels.compiler import OPTIONS, inductor
+from vaekit.kernels.library import Library, kept, name_of
 from vaekit.kernels.noise import same_noise_after
 from vaekit.kernels.plainly import plain
 from vaekit.kernels.tracing import NUMBER_ASKED, tracing
 
-OPTIONS: dict[str, Any] = {"fallback_random": True}  # torch's own numbers, in the order in which they are asked for
-CAREFUL = {"max_fusion_size": 8}  # with more than that it gives up on some steps, and is wrong on others
 FAR, NEAR, ROUNDING = 0.1, 1e-2, 1e-6  # what may differ: of a change; of that, of the largest change; of a number
 # What torch says, and what it means.
 MEANT = {
@@ -35,25 +36,6 @@ Call = Callable[[], Any]
 
 class NotWritable(Exception):
     """It cannot be written down or compiled; the message says why."""
-
-
-def inductor(graph: Any, inputs: Sequence[Tensor], careful: bool) -> Callable[..., Any]:
-    """torch's compiler, with few operations in a loop if it is careful. What it has made before, it finds again."""
-    import torch._inductor as compiler
-    from torch._subclasses.fake_tensor import FakeTensorMode
-    from torch.fx.experimental.symbolic_shapes import ShapeEnv
-
-    # It remembers nothing of inputs that bring no account of their shapes with them.
-    shapes = FakeTensorMode(shape_env=ShapeEnv())
-    examples: list[Any] = [shapes.from_tensor(each, static_shapes=True) for each in inputs]
-    for node, example in zip(graph.graph.nodes, examples, strict=False):
-        node.meta["val"] = example
-    logging.getLogger("torch._inductor").setLevel(logging.ERROR)  # it thinks aloud of what it finds slow
-    # On a processor Python would take longer to call some loops than they take. What calls them is compiled apart from
-    # them: it is long in a deep model, and the C++ compiler would take minutes to make it fast.
-    called = {"cpp_wrapper": True, "cpp_wrapper_build_separate": True} if inputs[0].device.type == "cpu" else {}
-    options = OPTIONS | called | (CAREFUL if careful else {})
-    return cast(Any, compiler.compile(graph, examples, options=options))
 
 
 def program(
@@ -73,29 +55,35 @@ def program(
         NotWritable: if the step asks for a number in the middle, or is not the same operations every time; if the
             compiler gives up, or if what it has made does something else: it is tried once before it is trusted.
     """
-    from torch.fx.experimental.proxy_tensor import make_fx
-
-    def written(*_: Tensor) -> tuple[()]:
-        step()
-        return ()
-
     given = [*inputs, *together]
     before = _copies(given)
-    try:
-        with tracing():
-            graph, again = (make_fx(written, decomposition_table=plain())(*given) for _ in range(2))
-        _check(graph, again)
-    except Exception as error:  # whatever a model may say
-        raise NotWritable(_words(error)) from error
+
+    def listed() -> _List:
+        try:
+            return _List(step, given)
+        except Exception as error:  # whatever a model may say
+            raise NotWritable(_words(error)) from error
+
+    def does_it(compiled: Callable[..., Any]) -> bool:
+        return _alike(one.graph, compiled, everything, len(inputs), len(given), far)
+
+    one = listed()
     # The same memory, without a gradient to look after.
-    everything = [each.detach() for each in (*given, *_lift(graph, len(given)))]
+    everything = [each.detach() for each in (*given, *one.held)]
+    _put_back(everything, before)
+    name = name_of(f"{one.graph.code} {OPTIONS}", everything)
+    if (compiled := kept(name)) is not None and does_it(compiled):
+        return partial(compiled, *everything)  # that two steps have one list was seen when it was made
+    _check(one, listed())
     _put_back(everything, before)
     why = ""
     for careful in (False, True):
         try:
-            compiled = inductor(graph, everything, careful)
-            if _alike(graph, compiled, everything, len(inputs), len(given), far):
-                return lambda: compiled(*everything)
+            compiled = inductor(one.graph, everything, careful)
+            if does_it(compiled):
+                if isinstance(compiled, Library):
+                    compiled.keep(name)
+                return partial(compiled, *everything)
             why = why or "the compiler has made something else of them"
         except Exception as error:  # whatever a compiler may say
             logging.getLogger(__name__).debug("not compiled", exc_info=error)
@@ -103,15 +91,38 @@ def program(
     raise NotWritable(why)
 
 
-def _check(graph: Any, again: Any) -> None:
+class _List:
+    """The operations of a step.
+
+    Args:
+        step: what is done; it is done for real.
+        given: the inputs of the list.
+
+    Attributes:
+        graph: the list.
+        held: tensors that it would remember; they are inputs too, behind those that are given.
+    """
+
+    def __init__(self, step: Callable[[], object], given: Sequence[Tensor]) -> None:
+        from torch.fx.experimental.proxy_tensor import make_fx
+
+        def written(*_: Tensor) -> tuple[()]:
+            step()
+            return ()
+
+        with tracing():
+            self.graph: Any = make_fx(written, decomposition_table=plain())(*given)
+        self.held = _lift(self.graph, len(given))
+
+
+def _check(one: _List, other: _List) -> None:
     """
     Raises:
         NotWritable: if the lists of two steps differ, or those of others could.
     """
-    if any(_sized_by_numbers(node) for node in graph.graph.nodes):
+    if any(_sized_by_numbers(node) for node in one.graph.graph.nodes):
         raise NotWritable("how long something in them is depends on its numbers")
-    held = {node.target for node in graph.graph.nodes if node.op == "get_attr"}
-    if graph.code != again.code or not all(_same(_named(graph, name), _named(again, name)) for name in held):
+    if one.graph.code != other.graph.code or not all(map(_same, one.held, other.held)):
         raise NotWritable("something in them is counted, drawn or kept by Python, and another one in each step")
 
 
@@ -189,6 +200,8 @@ def _lift(graph: Any, count: int) -> list[Tensor]:
             tensors.append(_named(graph, node.target))
         node.replace_all_uses_with(held[node.target])
         nodes.erase_node(node)
+    for name in held:  # or the compiler would take each for an input once more
+        delattr(graph, name)
     graph.recompile()
     return tensors
 

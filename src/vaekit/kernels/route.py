@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
-import tempfile
 import time
 from enum import Enum
 from pathlib import Path
@@ -14,8 +12,9 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 
-from vaekit.cache import cache_folder
+from vaekit.cache import cache_folder, keeping
 from vaekit.kernels import onednn
+from vaekit.kernels.machine import machine
 
 VARIABLE = "VAEKIT_LINEAR"
 CLEARLY = 1.2  # so much faster must the other route be: it must not change with the weather
@@ -79,15 +78,6 @@ def _from_outside() -> Route | None:
     return route if route is Route.TORCH or onednn.available() else Route.TORCH
 
 
-def _machine() -> str:
-    """What the choice depends on."""
-    name = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
-    return f"{name}, {torch.get_num_threads()} threads, torch {torch.__version__}"
-
-
 def _table() -> Path:
     return cache_folder() / "kernels.json"
 
@@ -101,7 +91,7 @@ def _read() -> dict[str, str]:
 
 
 def _from_table() -> Route | None:
-    said = _read().get(_machine())
+    said = _read().get(machine())
     known = {route.value: route for route in Route}
     route = known.get(said) if isinstance(said, str) else None
     return None if route is Route.ONEDNN and not onednn.available() else route
@@ -109,11 +99,6 @@ def _from_table() -> Route | None:
 
 def _enter(route: Route) -> Route:
     """Write it down, if that can be done: the next process must come to the same."""
-    path = _table()
-    with contextlib.suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table = _read() | {_machine(): route.value}
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, suffix=".tmp", delete=False) as file:
-            json.dump(table, file, indent=2)
-        os.replace(file.name, path)
+    with contextlib.suppress(OSError), keeping(_table()) as file:
+        file.write(json.dumps(_read() | {machine(): route.value}, indent=2).encode())
     return route
