@@ -3,7 +3,8 @@
 Python runs them two last times, and every operation that reaches torch is noted, those of a backward pass and of an
 optimiser among them. What is neither an input nor made inside becomes an input too, so that nothing is remembered
 as it was on that day; what Python itself counts or draws would be, and the two lists then differ. torch's inductor
-turns the list into loops that go over memory once where torch goes over it for each operation.
+turns the list into loops that go over memory once where torch goes over it for each operation. What was made before, by
+any process of this machine, is found again by its list.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def program(
     """What does what the step does, to the same tensors.
 
     Args:
-        step: what to do; it is run twice, for real, and what was given is then put back.
+        step: what to do; it is run, for real, once or twice, and what was given is then put back.
         inputs: what it reads that changes between steps, and what it writes to; each must come out as without the
             compiler.
         together: the same, where this holds for all of them together. Adam makes a step of any gradient, however near
