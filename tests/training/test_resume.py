@@ -63,7 +63,7 @@ CASES: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "cyclic": ("hvae", {"objective": "elbo:beta=cyclic(0,1,epochs=0.7)"}, {}),
     "free bits": ("hvae", {"objective": "free-bits:nats=0.2"}, {}),
     "mixture": ("vae", {"prior": "mixture:num_components=3"}, {}),
-    "patience": ("vae", {"learning_rate": 0.1, "epochs": 6}, {"patience": 1}),
+    "patience": ("vae", {"learning_rate": 0.3, "epochs": 20}, {"patience": 1}),
     "patience in two phases": ("vq-vae", {"learning_rate": 0.3, "epochs": 8}, {"patience": 2}),
     "last weights": ("vae", {"learning_rate": 0.2}, {"keep_best": False}),
     "adamax": ("vae", {}, {"optimizer": "adamax"}),
