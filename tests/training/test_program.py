@@ -8,7 +8,7 @@ import signal
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -199,7 +199,7 @@ def test_a_recording_of_a_program_looks_at_the_same_rows(recipe: str, as_written
     assert replay.input.rows is rows
 
 
-def test_a_step_that_is_not_finite_changes_nothing(as_written: list[Any], tmp_path: Path) -> None:
+def assert_spoiled_steps_are_not_taken(folder: Path) -> None:
     for compiled in (True, False):
         data, objective = spoiled_digits()
         plan = small_plan(dataset=data)
@@ -207,15 +207,46 @@ def test_a_step_that_is_not_finite_changes_nothing(as_written: list[Any], tmp_pa
             plan.model,
             data,
             phases=[training.Phase(objective, 3, 1e-3)],
-            out=tmp_path / f"{compiled}",
+            out=folder / f"{compiled}",
             quiet=True,
             batch_size=16,
             ema_decay=0.5,
             compile=compiled,
         )
+    assert metrics(folder / "True")[-1]["skipped"] == 3
+    assert_nearly_the_same(folder / "True", folder / "False")
+
+
+def test_a_step_that_is_not_finite_changes_nothing(as_written: list[Any], tmp_path: Path) -> None:
+    assert_spoiled_steps_are_not_taken(tmp_path)
     assert as_written
-    assert metrics(tmp_path / "True")[-1]["skipped"] == 3
-    assert_nearly_the_same(tmp_path / "True", tmp_path / "False")
+
+
+@COMPILER
+def test_nor_does_one_that_is_compiled(tmp_path: Path, own_cache: Path) -> None:
+    """A compiler may know that a sum of zeros is 0."""
+    assert_spoiled_steps_are_not_taken(tmp_path)
+    assert list(own_cache.rglob("*.so"))
+
+
+@COMPILER
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_one_gradient_that_is_not_finite_is_seen(value: float) -> None:
+    x, bad = torch.ones(300, 30), torch.zeros(())
+    row, nothing = torch.ones(30), torch.ones(0)
+
+    def step() -> None:
+        bad.zero_()
+        check = cast(Any, torch)._amp_foreach_non_finite_check_and_unscale_
+        check([x @ x.T, row * 2, nothing], bad, torch.ones(()))
+
+    run = program(step, [x, row, bad])
+    for spoiled in (x[17], row):
+        kept = spoiled[5].clone()
+        for each, told in ((1.0, 0), (value, 1), (-1e18, 0), (kept, 0)):
+            spoiled[5] = each
+            run()
+            assert bad == told
 
 
 @local_part("objective/asks")
