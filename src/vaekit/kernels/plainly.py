@@ -23,7 +23,7 @@ def plain() -> dict[Any, Callable[..., Any]]:
 
 def _check(tensors: Sequence[Tensor], bad: Tensor, inverse_scale: Tensor) -> None:
     """``bad`` is 1 if any number is not finite; nothing is scaled, since nothing here asks for it."""
-    # The largest is not finite where one is not, and takes one pass. A sum of 0 times each is for inductor a sum of zeros.
+    # The largest is not finite where one is not, and takes one pass. A sum of 0 times each is 0 for inductor.
     largest = torch.stack([each.detach().abs().amax() for each in tensors if each.numel()])
     bad.copy_(torch.maximum(bad, (~largest.amax().isfinite()).to(bad.dtype)))
 
