@@ -20,7 +20,7 @@ What `make bench` measured, beside what was aimed at beforehand. This page is ma
 `python docs/make_speed.py`; the verdict follows from the measured figure and the aim. `benchmarks/README.md` says how
 each is measured. All programs of a comparison run in turn, each alone, and the figure is a median.
 
-On a processor the steps of a training of 10,000 or more are compiled, which takes some ten seconds before the first
+On a processor the steps of a training of 10,000 or more are compiled, which takes ten or twenty seconds before the first
 one, and those of a shorter one are not; `--compile` and `--no-compile` say otherwise.
 """
 
@@ -196,8 +196,7 @@ TARGETS = [
         "≤ 0.5",
         "to_a_bound",
         ("seconds", "vaekit compiled, again / pythae"),
-        "Its start is longer, and what eight epochs gain is little more than that (the table *to_a_bound*); where no "
-        "programs are kept it takes as long as pythae.",
+        "Its start is longer, and what eight epochs gain is little more than that (the table *to_a_bound*).",
     ),
     Target(
         "the same by a schedule of vaekit's and in bfloat16",
