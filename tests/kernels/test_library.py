@@ -138,6 +138,11 @@ def test_operations_without_a_call_of_their_own_are_kept_too(asked: Asked, own_c
     step()
     torch.testing.assert_close(drawn[0], out)
     torch.testing.assert_close(drawn[1], out)
+    (beside,) = (own_cache / "vaekit/programs").glob("*.json")
+    beside.unlink()
+    program(step, [concentration, out])
+    assert asked == [False, False]
+    assert beside.exists()
 
 
 def test_those_not_asked_for_the_longest_go(own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,6 +159,19 @@ def test_those_not_asked_for_the_longest_go(own_cache: Path, monkeypatch: pytest
     library.Library(path.with_stem("older")).keep("another")
     assert {each.stem for each in kept(own_cache)} == {"older", "young", "another"}
     assert not path.with_name("oldest.json").exists()
+
+
+def test_what_others_have_kept_may_be_read(asked: Asked, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a folder that this process cannot write to."""
+    check(doubled, 2)
+
+    def refused(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(os, "utime", refused)
+    check(doubled, 2)
+    assert asked == [False]
+    assert len(kept(own_cache)) == 1
 
 
 def test_where_nothing_can_be_kept_it_is_compiled_all_the_same(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:

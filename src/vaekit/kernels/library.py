@@ -58,11 +58,12 @@ def name_of(words: str, tensors: Sequence[Tensor]) -> str:
 def kept(name: str) -> Library | None:
     """The one of that name, if one was kept here and can be loaded."""
     path = _path(name, ".so")
-    with contextlib.suppress(OSError, RuntimeError):
-        if path.is_file():
-            library = Library(path)
-            os.utime(path)
-            return library
+    if not path.is_file():
+        return None
+    with contextlib.suppress(OSError):
+        os.utime(path)
+    with contextlib.suppress(RuntimeError):
+        return Library(path)
     return None
 
 

@@ -65,31 +65,35 @@ def program(
         except Exception as error:  # whatever a model may say
             raise NotWritable(_words(error)) from error
 
-    def does_it(compiled: Callable[..., Any]) -> bool:
-        return _alike(one.graph, compiled, everything, len(inputs), len(given), far)
-
     one = listed()
     # The same memory, without a gradient to look after.
     everything = [each.detach() for each in (*given, *one.held)]
     _put_back(everything, before)
-    name = name_of(f"{one.graph.code} {OPTIONS}", everything)
-    if (compiled := kept(name)) is not None and does_it(compiled):
-        return partial(compiled, *everything)  # that two steps have one list was seen when it was made
-    _check(one, listed())
-    _put_back(everything, before)
-    why = ""
-    for careful in (False, True):
+
+    def tried(make: Callable[[], Callable[..., Any] | None]) -> Callable[..., Any] | str:
+        """What it makes, or why that is of no use."""
         try:
-            compiled = inductor(one.graph, everything, careful)
-            if does_it(compiled):
-                if isinstance(compiled, Library):
-                    compiled.keep(name)
-                return partial(compiled, *everything)
-            why = why or "the compiler has made something else of them"
+            made = make()
+            if made is not None and _alike(one.graph, made, everything, len(inputs), len(given), far):
+                return made
         except Exception as error:  # whatever a compiler may say
             logging.getLogger(__name__).debug("not compiled", exc_info=error)
-            why = why or _words(error)
-    raise NotWritable(why)
+            _put_back(everything, before)
+            return _words(error)
+        return "the compiler has made something else of them"
+
+    name = name_of(f"{one.graph.code} {OPTIONS}", everything)
+    found = tried(lambda: kept(name))  # that two steps have one list was seen when it was made
+    if isinstance(found, str):
+        _check(one, listed())
+        _put_back(everything, before)
+        first = tried(lambda: inductor(one.graph, everything, False))
+        found = tried(lambda: inductor(one.graph, everything, True)) if isinstance(first, str) else first
+        if isinstance(found, str):
+            raise NotWritable(first)
+        if isinstance(found, Library):
+            found.keep(name)
+    return partial(found, *everything)
 
 
 class _List:
