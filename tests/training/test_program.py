@@ -90,6 +90,16 @@ def test_what_the_compiler_makes_is_the_step(
     assert_nearly_the_same(tmp_path / "compiled", tmp_path / "plain")
 
 
+@COMPILER
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", SMALL)
+def test_what_the_compiler_makes_of_a_recipe(recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(small_plan(recipe), tmp_path / "compiled", compile=True, quiet=False)
+    assert "not compiled" not in capsys.readouterr().err
+    train(small_plan(recipe), tmp_path / "plain")
+    assert_nearly_the_same(tmp_path / "compiled", tmp_path / "plain")
+
+
 @pytest.mark.skipif(not rounds_on_processors(), reason="this processor has no bfloat16 products")
 def test_products_of_a_program_are_rounded(as_written: list[Any], tmp_path: Path) -> None:
     runs = {
