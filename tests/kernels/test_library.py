@@ -152,13 +152,13 @@ def test_those_not_asked_for_the_longest_go(own_cache: Path, monkeypatch: pytest
     for age, name in enumerate(["young", "older", "oldest"]):
         made.keep(name)
         os.utime(path.with_stem(name), (1e9 - age, 1e9 - age))
-    path.with_name("oldest.json").touch()
+    path.with_name("older.json").touch()
     path.unlink()
     monkeypatch.setattr(library, "MOST", 3)
-    assert library.kept("older") is not None  # asked for
-    library.Library(path.with_stem("older")).keep("another")
-    assert {each.stem for each in kept(own_cache)} == {"older", "young", "another"}
-    assert not path.with_name("oldest.json").exists()
+    assert library.kept("oldest") is not None  # asked for
+    library.Library(path.with_stem("young")).keep("another")
+    assert {each.stem for each in kept(own_cache)} == {"oldest", "young", "another"}
+    assert not path.with_name("older.json").exists()
 
 
 def test_what_others_have_kept_may_be_read(asked: Asked, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

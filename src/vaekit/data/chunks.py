@@ -21,7 +21,7 @@ def is_mapped(array: Array) -> bool:
 
 
 def chunks(array: Array) -> Iterator[tuple[int, Array]]:
-    """Consecutive rows in pieces that fit into memory as doubles, with the number of the first row.
+    """Consecutive rows in pieces that fit into a processor's cache as doubles, with the number of the first row.
 
     Mapped files are thus read in their order.
     """

@@ -58,7 +58,7 @@ class Binary:
         """Stored values as 0 and 1, or as probabilities if grey levels are not binarised."""
         probability = raw.to(torch.get_default_dtype())
         probability = probability / (self.levels - 1) if self.levels > 2 else probability
-        if self.binarization == "static":
+        if self.binarization != "dynamic":
             return probability
         return (uniform_like(probability) < probability).to(probability.dtype)  # torch.bernoulli is slow
 

@@ -18,7 +18,7 @@ AHEAD = {
     "aot_inductor.compile_wrapper_opt_level": "O0",
     "aot_inductor.enable_line_tables": False,
     "aot_inductor.enable_frame_pointer": False,
-    "aot_inductor.precompile_headers": False,  # pays from the fifth program on
+    "aot_inductor.precompile_headers": False,  # it pays only after several programs
 }
 CAREFUL = {"max_fusion_size": 8}  # with more than that it gives up on some steps, and is wrong on others
 

@@ -56,15 +56,17 @@ def name_of(words: str, tensors: Sequence[Tensor]) -> str:
 
 
 def kept(name: str) -> Library | None:
-    """The one of that name, if one was kept here and can be loaded."""
+    """The one of that name, if one was kept here.
+
+    Raises:
+        RuntimeError: if it cannot be loaded.
+    """
     path = _path(name, ".so")
     if not path.is_file():
         return None
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError):  # somebody else's
         os.utime(path)
-    with contextlib.suppress(RuntimeError):
-        return Library(path)
-    return None
+    return Library(path)
 
 
 def _path(name: str, ending: str) -> Path:
