@@ -122,11 +122,11 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     busy, own, started = busy_seconds(), time.process_time(), time.monotonic()
     while time.monotonic() - started < options.seconds:
         with closing(loader.epoch(0, epoch)) as batches:  # type: ignore[type-var]
-            for picked in batches:
-                (-objective(model, picked.batch, Step(0, 0.0, 1)).objective.mean()).backward()
+            for selection in batches:
+                (-objective(model, selection.batch, Step(0, 0.0, 1)).objective.mean()).backward()
                 optimizer.step()
                 optimizer.zero_grad()
-                rows += len(picked.rows)
+                rows += len(selection.rows)
                 if time.monotonic() - started > options.seconds:
                     break
         epoch += 1

@@ -13,9 +13,9 @@ from typing import Any
 from torch import Tensor, nn
 
 import vaekit as vk
-import vaekit.registered
-from vaekit.building import SURROUNDINGS, build
-from vaekit.config import parts
+import vaekit.parts.registry
+from vaekit.parts.build import SURROUNDINGS, build
+from vaekit.parts.record import parts
 from vaekit.testing import seeded
 
 LATENT_DIM = 2

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-import vaekit.registered  # noqa: F401
+import vaekit.parts.registry  # noqa: F401
 from vaekit.bibliography import Entry, entries, entries_for, entry_of, software
-from vaekit.config import parts, slots
+from vaekit.parts.record import parts, slots
 from vaekit.recipes import recipes
 
 PAGES = sorted((Path(__file__).parent.parent / "docs" / "systems").glob("*.md"))

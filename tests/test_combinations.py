@@ -15,14 +15,14 @@ import torch
 from torch import nn
 
 import vaekit as vk
-from vaekit.config import parts
+from vaekit.parts.record import parts
+from vaekit.parts.specification import parse
 from vaekit.recipes.compose import make_part
 from vaekit.schedules import Step
-from vaekit.small_form import parse
 from vaekit.testing import assert_mean_at_most, check_rebuilds, seeded
 
 LATENT_DIM, SHAPE, ROWS = 2, (2, 3), 16
-# Parts that ask for what a recipe knows; a new one is picked up from the registry.
+# Parts that ask for what a recipe knows; a new one is selection up from the registry.
 POSTERIORS, PRIORS = part_cases.VECTOR_POSTERIORS, part_cases.VECTOR_PRIORS
 LIKELIHOODS = [*part_cases.LIKELIHOODS, "gaussian:scale=0.5", "gaussian:scale=per-dimension", "gaussian:scale=network"]
 # Those with networks of their own have a test of their own below.

@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 import vaekit as vk
-from vaekit.building import build
-from vaekit.config import completed, from_document, is_part, part, parts, slots, to_document
+from vaekit.parts.build import build
+from vaekit.parts.record import completed, from_document, is_part, part, parts, slots, to_document
+from vaekit.parts.specification import parse
 from vaekit.schedules import Linear, Step
-from vaekit.small_form import parse
 from vaekit.testing import check_rebuilds
 
 
@@ -107,7 +107,7 @@ def test_what_is_not_registered_is_refused_and_not_imported(name: object) -> Non
 
 def test_reading_a_document_imports_nothing_even_in_a_fresh_process() -> None:
     code = (
-        "import sys; from vaekit.config import from_document; from vaekit.errors import UserError\n"
+        "import sys; from vaekit.parts.record import from_document; from vaekit.errors import UserError\n"
         "before = set(sys.modules)\n"
         "try: from_document({'part': 'antigravity'})\n"
         "except UserError: print(set(sys.modules) - before)"

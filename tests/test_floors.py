@@ -14,14 +14,16 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / "vaekit"
 
 # From low to high. A part of the package may import from floors below its own, and from itself.
 FLOORS = [
-    {"errors", "checks", "config", "building", "small_form", "bibliography", "schedules", "cache", "_version"},
-    {"kernels"},
+    {"errors", "checks", "cache", "parts", "config", "schedules", "bibliography", "progress", "signals", "_version"},
+    {"atomic", "kernels"},
     {"distributions", "data", "networks", "classical"},
     {"likelihoods", "posteriors", "priors"},
     {"models"},
     {"objectives"},
-    {"registered", "evaluation"},
-    {"training", "plots"},
+    {"distributed", "acceleration"},
+    {"parts.registry", "evaluation", "plots"},
+    {"run"},
+    {"training"},
     {"recipes"},
     {"testing", "report"},
     {"papers"},
@@ -29,22 +31,22 @@ FLOORS = [
 ]
 # On one floor, who may also import whom.
 NEIGHBOURS = {
-    "config": {"errors"},
-    "building": {"config", "errors"},
-    "small_form": {"building", "config", "errors"},
-    "schedules": {"checks", "config", "errors"},
+    "parts": {"errors"},
+    "config": {"parts"},
+    "schedules": {"checks", "parts", "errors"},
     "networks": {"distributions"},
-    "registered": {"evaluation"},
+    "parts.registry": {"evaluation"},
 }
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
+ALONE = "parts.registry"  # imports every slot, so that documents may name their parts: it is high above its folder
 OUTSIDE_FOR_PLOTS = {"numpy", "matplotlib", "PIL"}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
 def part_of(path: Path) -> str:
     """The piece of the package that a file belongs to."""
-    relative = path.relative_to(SOURCE)
-    return relative.parts[0].removesuffix(".py")
+    relative = path.relative_to(SOURCE).with_suffix("")
+    return ALONE if ".".join(relative.parts) == ALONE else relative.parts[0]
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -58,7 +60,7 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def imported_parts(path: Path) -> set[str]:
-    names = [name.split(".") for name in imports(ast.parse(path.read_text()))]
+    names = [name.split(".") for name in imports(ast.parse(path.read_text())) if f"vaekit.{ALONE}" not in name]
     return {pieces[1] for pieces in names if pieces[0] == "vaekit" and len(pieces) > 1} - {"__version__"}
 
 

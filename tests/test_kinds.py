@@ -7,11 +7,11 @@ import pytest
 import torch
 
 import vaekit as vk
-from vaekit.config import from_document, parts, to_document
 from vaekit.data.dataset import Split
 from vaekit.data.kinds import Binary, Categories, Counts, GreyLevels, Real
 from vaekit.data.loader import Loader
-from vaekit.small_form import parse
+from vaekit.parts.record import from_document, parts, to_document
+from vaekit.parts.specification import parse
 from vaekit.testing import assert_mean, seeded
 
 KINDS = [

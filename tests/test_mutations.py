@@ -121,7 +121,7 @@ def replace_divergence(pair: tuple[type, type], wrong: Callable, monkeypatch: Pa
 
 
 def replace_divergence_of_normals(wrong: Callable, monkeypatch: Patch) -> None:
-    module = sys.modules["vaekit.distributions.divergence"]
+    module = sys.modules["vaekit.distributions.kl"]
     right = module._of_factors
     monkeypatch.setattr(module, "_of_factors", lambda q, p: wrong(right, q, p))
 
@@ -386,7 +386,7 @@ def model_that_forgets_the_density_of_the_posterior(monkeypatch: Patch) -> None:
 
 
 def hierarchy_that_is_analytic_where_it_may_not(monkeypatch: Patch) -> None:
-    import vaekit.models.drawing as module
+    import vaekit.models.draw as module
 
     # The formula of the level, although the prior looks at what is drawn after it and so is another in each sample.
     original = module._evaluate

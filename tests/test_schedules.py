@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from vaekit.building import build
-from vaekit.config import from_document, parts, to_document
+from vaekit.parts.build import build
+from vaekit.parts.record import from_document, parts, to_document
 from vaekit.schedules import Cosine, Cyclic, Linear, Step, Steps, at
 
 

@@ -12,16 +12,20 @@ from torch import nn
 
 from vaekit.data import Dataset, Split
 from vaekit.data.kinds import Binary
+from vaekit.distributed.context import DistributedContext
 from vaekit.kernels import keep_pages
 from vaekit.objectives import ELBO
+from vaekit.progress import Bar
 from vaekit.training.loop import Training
-from vaekit.training.progress import Bar
 from vaekit.training.settings import Phase, Settings
-from vaekit.training.world import World
 
 
 def epochs(
-    model: nn.Module, rows: np.ndarray, learning_rate: float = 1e-3, world: World | None = None, **settings: Any
+    model: nn.Module,
+    rows: np.ndarray,
+    learning_rate: float = 1e-3,
+    world: DistributedContext | None = None,
+    **settings: Any,
 ) -> Callable[[], float]:
     """What trains for an epoch each time it is called, and returns minus its mean bound in nats.
 

@@ -17,7 +17,7 @@ from epochs import epochs
 from images import BATCH, default_vae, images
 from worker import serve
 
-from vaekit.training.world import World
+from vaekit.distributed.context import DistributedContext
 
 PROCESSES = 2
 
@@ -44,7 +44,7 @@ def main() -> None:
     torch.set_flush_denormal(True)  # as the command line does, before the first sum
     begin()
     torch.set_num_threads(1)
-    world = World.here()
+    world = DistributedContext.here()
     world.join(torch.device("cpu"))
     torch.manual_seed(0)
     more = {"batch_size": BATCH, "device": "cpu", "accumulate": PROCESSES}

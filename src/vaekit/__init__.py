@@ -30,9 +30,9 @@ if TYPE_CHECKING:
         testing,
         training,
     )
-    from vaekit.config import part
     from vaekit.errors import UserError
     from vaekit.models import M2, VAE, Batch
+    from vaekit.parts.record import part
     from vaekit.recipes.fit_prior import fit_prior
     from vaekit.training import Run, fit, load
 
@@ -56,7 +56,7 @@ _MODULES = [
     "training",
 ]
 _NAMES = {
-    "part": "vaekit.config",
+    "part": "vaekit.parts.record",
     "UserError": "vaekit.errors",
     "Batch": "vaekit.models",
     "M2": "vaekit.models",

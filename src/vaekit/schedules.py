@@ -13,7 +13,7 @@ from typing import NamedTuple, Protocol
 from torch import Tensor
 
 from vaekit.checks import check_number
-from vaekit.config import part
+from vaekit.parts.record import part
 
 
 class Step(NamedTuple):
@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
     def of(self, schedule: Schedule) -> float:
         """The value of a schedule here. A step that is recorded has a tensor for it, which is filled anew every time
-        that the step is played (:mod:`vaekit.training.replay`).
+        that the step is played (:mod:`vaekit.acceleration.captured`).
         """
         return schedule(self)
 

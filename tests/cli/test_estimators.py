@@ -10,7 +10,7 @@ import pytest
 from cli_cases import Command
 
 from vaekit.cli.evaluate import made
-from vaekit.config import parts
+from vaekit.parts.record import parts
 
 FEW = "rows=3,temperatures=5,chains=2,leapfrog=2"
 KEYS = {

@@ -15,8 +15,9 @@ import pytest
 from cli_cases import Command
 from PIL import Image
 
-from vaekit import config, data, training
+from vaekit import data, training
 from vaekit.errors import UserError
+from vaekit.parts import record as config
 
 RECIPES = ("vae", "aae", "hamiltonian", "hvae", "ladder", "dlgm", "m2", "vq-vae")
 LATENTS = {
@@ -247,7 +248,7 @@ class TestEvaluate:
         self, vaekit: Command, runs: dict[str, Path], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         made: list[Any] = []
-        monkeypatch.setattr("vaekit.kernels.program.inductor", lambda graph, *_: made.append(graph) or graph)
+        monkeypatch.setattr("vaekit.acceleration.program.inductor", lambda graph, *_: made.append(graph) or graph)
         asked = "evaluate", runs["vae"], "--samples", 3, "--limit", 230, "--json"
         compiled, plain = (one_object(vaekit(*asked, *more).out) for more in (["--compile"], []))
         assert made

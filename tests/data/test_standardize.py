@@ -15,10 +15,10 @@ import torch
 
 import vaekit as vk
 from vaekit import data
-from vaekit.config import from_document, to_document
 from vaekit.data import chunks
 from vaekit.data.kinds import FURTHEST, Binary, Categories, Counts, GreyLevels, Kind, Real
 from vaekit.errors import UserError
+from vaekit.parts.record import from_document, to_document
 
 RNG = np.random.default_rng(0)
 TABLE = RNG.normal([0, 500, -3e6], [1, 20, 7], (200, 3))

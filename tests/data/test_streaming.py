@@ -18,11 +18,11 @@ from vaekit.data import Split, chunks
 from vaekit.data import loader as loader_module
 from vaekit.data.ahead import ahead
 from vaekit.data.kinds import Binary, Counts, GreyLevels
-from vaekit.data.loader import Loader, Picked
+from vaekit.data.loader import Loader, RowSelection
 from vaekit.data.mapped import MappedRows, take
 from vaekit.data.shuffle import BLOCKS, in_batches, in_order, shuffled
 from vaekit.errors import Interrupted, UserError
-from vaekit.training.stepper import Stepper
+from vaekit.training.step import Stepper
 
 RNG = np.random.default_rng(0)
 
@@ -107,7 +107,7 @@ class TestBatches:
         resident = Loader(Split(np.array(loader.split.x)), GreyLevels())
         assert loader.mapped
         assert not resident.mapped
-        batches = [(picked.rows, picked.batch) for picked in loader.epoch(5, 2)]
+        batches = [(selection.rows, selection.batch) for selection in loader.epoch(5, 2)]
         assert torch.equal(torch.cat([rows for rows, _ in batches]), loader.order(5, 2))
         assert len(batches) == len(loader)
         assert [len(rows) for rows, _ in batches[:-1]] == [batch_size] * (len(loader) - 1)
@@ -139,12 +139,12 @@ class TestBatches:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         loader = streamed(tmp_path, monkeypatch)
-        whole = [(picked.rows, picked.batch) for picked in loader.epoch(0, 1)]
+        whole = [(selection.rows, selection.batch) for selection in loader.epoch(0, 1)]
         read, seen = MappedRows.read, []
         monkeypatch.setattr(MappedRows, "read", lambda self, rows: seen.extend(rows) or read(self, rows))
         for start in (0, 1, 20, len(whole) - 1, len(whole)):
             seen.clear()
-            rest = [(picked.rows, picked.batch) for picked in loader.epoch(0, 1, start)]
+            rest = [(selection.rows, selection.batch) for selection in loader.epoch(0, 1, start)]
             assert len(rest) == len(whole) - start
             assert len(seen) == sum(len(rows) for rows, _ in rest)
             for (rows, batch), (rows_of_whole, batch_of_whole) in zip(rest, whole[start:], strict=True):
@@ -156,7 +156,7 @@ class TestBatches:
         loader.kind = Binary(256, "dynamic")
         resident = Loader(Split(np.array(loader.split.x)), loader.kind)
         torch.manual_seed(0)
-        noisy = [(picked.rows, picked.batch.x) for picked in loader.epoch(0, 0)]
+        noisy = [(selection.rows, selection.batch.x) for selection in loader.epoch(0, 0)]
         torch.manual_seed(0)
         for rows, x in noisy:
             assert torch.equal(x, resident.rows(rows).x)
@@ -165,7 +165,7 @@ class TestBatches:
         split = streamed(tmp_path, monkeypatch).split
         order = np.concatenate([np.arange(1_000), np.tile([3, 500, 998], 200)])
         loader = Loader(split._replace(order=order), GreyLevels(), batch_size=16)
-        batches = [(picked.rows, picked.batch) for picked in loader.epoch(0, 0)]
+        batches = [(selection.rows, selection.batch) for selection in loader.epoch(0, 0)]
         rows = torch.cat([rows for rows, _ in batches])
         assert sorted(rows.tolist()) == sorted(order.tolist())
         x = torch.cat([batch.x for _, batch in batches])
@@ -187,11 +187,11 @@ class TestBatches:
         fit("whole")
         take, count = Stepper.take, 0
 
-        def counted(self: Any, picked: Picked) -> None:
+        def counted(self: Any, selection: RowSelection) -> None:
             nonlocal count
             count += 1
             self.wishes.__self__.stop_asked = count == 6
-            take(self, picked)
+            take(self, selection)
 
         with monkeypatch.context() as patch:
             patch.setattr(Stepper, "take", counted)

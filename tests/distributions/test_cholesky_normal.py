@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.distributions import Independent, Laplace, MultivariateNormal, Normal, kl_divergence
 
-from vaekit.distributions import CholeskyNormal, divergence
+from vaekit.distributions import CholeskyNormal
+from vaekit.distributions import kl as divergence
 from vaekit.testing import assert_equal, check_density
 
 

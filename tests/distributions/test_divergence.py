@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch.distributions import Categorical, Independent, Laplace, MixtureSameFamily, Normal, kl_divergence
 
-from vaekit.distributions import CholeskyNormal, PointMass, divergence
-from vaekit.distributions.normal_divergence import NormalDivergence
+from vaekit.distributions import CholeskyNormal, PointMass
+from vaekit.distributions import kl as divergence
+from vaekit.distributions.kl import NormalDivergence
 from vaekit.testing import assert_equal, assert_mean
 
 

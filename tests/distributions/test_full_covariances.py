@@ -12,8 +12,9 @@ from torch.distributions import (
     kl_divergence,
 )
 
-from vaekit.distributions import HouseholderNormal, LowRankNormal, RankOneNormal, divergence
-from vaekit.distributions.householder_normal import reflected
+from vaekit.distributions import HouseholderNormal, LowRankNormal, RankOneNormal
+from vaekit.distributions import kl as divergence
+from vaekit.distributions.full_covariance import reflected
 from vaekit.testing import assert_equal, assert_mean, check_gradient, seeded
 
 ROWS, DIMS = 3, 5

@@ -15,7 +15,8 @@ from torch.distributions import (
     Normal,
 )
 
-from vaekit.distributions import CholeskyNormal, Chosen, Mixture, each, mixture
+from vaekit.distributions import CholeskyNormal, Chosen, Mixture, mixture
+from vaekit.distributions import mixture as each
 from vaekit.testing import assert_equal, assert_mean, check_density, check_gradient, seeded
 
 K, D = 7, 3

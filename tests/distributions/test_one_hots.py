@@ -7,7 +7,7 @@ import torch
 from torch.distributions import OneHotCategorical, RelaxedOneHotCategorical, kl_divergence
 
 from vaekit.distributions import OneHots
-from vaekit.distributions.one_hots import variables_of
+from vaekit.distributions.categorical import variables_of
 from vaekit.testing import assert_equal, assert_mean, assert_same, check_gradient, check_mass, seeded
 
 LOGITS = torch.tensor([[[0.3, -1.0, 2.0], [0.0, 0.5, -0.5]], [[1.0, 1.0, 1.0], [-3.0, 0.0, 4.0]]]).double()

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 import vaekit as vk
+from vaekit.acceleration import program as programs
 from vaekit.evaluation import log_likelihood
 from vaekit.evaluation.chunk import Compiled
-from vaekit.kernels import program as programs
 from vaekit.testing import assert_equal, enumerable, linear_gaussian
 
 FIGURES = "log_p", "elbo", "log_px", "kl", "effective_samples"

@@ -15,7 +15,7 @@ from vaekit.cli import main
 from vaekit.data.dataset import Split
 from vaekit.data.loader import Loader
 from vaekit.evaluation.anomaly import scores, threshold
-from vaekit.evaluation.doctor import CHECKS, Attending, Patient, examine, patient_of
+from vaekit.evaluation.doctor import CHECKS, Patient, TrainingMonitor, examine, patient_of
 from vaekit.evaluation.doctor.course import no_information
 from vaekit.evaluation.doctor.model import vanishing_scale
 from vaekit.evaluation.likelihood import bound
@@ -160,7 +160,7 @@ def visits(metrics: list[dict[str, Any]], before: int = 0, model: Any = None) ->
     """What is said at which epoch."""
     grey = np.arange(60, dtype=np.uint8).reshape(10, 6) % 17
     loader = Loader(Split(grey), vk.data.load("digits").kind, "cpu", 5)  # each look binarises afresh
-    doctor = Attending(model or small_model(), loader, metrics[:before], planned=len(metrics))
+    doctor = TrainingMonitor(model or small_model(), loader, metrics[:before], planned=len(metrics))
     return [(record["epoch"], told.name) for record in metrics[before:] for told in doctor.visit(record)]
 
 

@@ -403,30 +403,30 @@ def test_a_reference_that_does_not_fit_is_a_sentence() -> None:
 # --- what has no answer -----------------------------------------------------------------------------------------------
 
 
-def question(x: Tensor, model: Any = None, **columns: Any) -> vk.evaluation.estimators.Question:
+def question(x: Tensor, model: Any = None, **columns: Any) -> vk.evaluation.estimators.EvaluationContext:
     from vaekit.data.loader import Loader
 
     loader = Loader(Split(x.numpy(), **columns), Real())
-    return vk.evaluation.estimators.Question(model or linear_gaussian.exact().model, loader, None, 1, 0)
+    return vk.evaluation.estimators.EvaluationContext(model or linear_gaussian.exact().model, loader, None, 1, 0)
 
 
 def test_what_does_not_apply_is_said_before_anything_is_computed() -> None:
     x = draws(7, 3).float()
-    assert SampleQuality().unfit(question(x)) is None
-    assert SampleQuality(neighbours=6).unfit(question(x)) == "it needs 8 rows or more, and there are 7"
+    assert SampleQuality().not_applicable(question(x)) is None
+    assert SampleQuality(neighbours=6).not_applicable(question(x)) == "it needs 8 rows or more, and there are 7"
     silent = SimpleNamespace(abilities=frozenset({"encode"}), training=False)
-    assert SampleQuality().unfit(question(x, silent)) == "the model draws no samples"
+    assert SampleQuality().not_applicable(question(x, silent)) == "the model draws no samples"
     masked = question(x, mask=np.ones((7, 3), bool))
-    assert SampleQuality().unfit(masked) == "rows have missing cells"
-    assert SampleQuality().unfit(question(torch.zeros(7, 4096))) is None
-    wide = SampleQuality().unfit(question(torch.zeros(7, 1, 17, 241)))
+    assert SampleQuality().not_applicable(masked) == "rows have missing cells"
+    assert SampleQuality().not_applicable(question(torch.zeros(7, 4096))) is None
+    wide = SampleQuality().not_applicable(question(torch.zeros(7, 1, 17, 241)))
     assert wide is not None
     assert wide.startswith("4,097 values are more than the 4,096 whose covariance is affordable; give a run folder")
     with pytest.raises(UserError, match=r"cannot be opened from here: ask by Run\.evaluate"):
-        SampleQuality(features="runs/reference").unfit(question(x))
+        SampleQuality(features="runs/reference").not_applicable(question(x))
     given = replace(question(x), open_run=lambda name: reference(linear_gaussian.exact().model, Real(), (2,)))
     with pytest.raises(UserError, match="was made for examples of shape"):
-        SampleQuality(features="runs/reference").unfit(given)
+        SampleQuality(features="runs/reference").not_applicable(given)
 
 
 def test_options_that_cannot_be() -> None:

@@ -13,9 +13,9 @@ import vaekit as vk
 from vaekit.data.dataset import Split
 from vaekit.data.kinds import Binary
 from vaekit.data.loader import Loader
-from vaekit.distributions.aggregate import from_all, minibatch_stratified, minibatch_weighted
+from vaekit.distributions.moments import from_all, minibatch_stratified, minibatch_weighted
 from vaekit.errors import UserError
-from vaekit.evaluation.estimators.question import Question
+from vaekit.evaluation.estimators.context import EvaluationContext
 from vaekit.evaluation.estimators.split import KLSplit
 from vaekit.evaluation.split import split_kl
 from vaekit.testing import enumerable, linear_gaussian, seeded
@@ -110,7 +110,7 @@ def test_a_dynamic_binarisation_is_drawn_once(condition: bool) -> None:
     with torch.no_grad():
         *_, bias = (weight for weight in posterior.head.parameters() if weight.ndim == 1)
         bias[2:] -= 6
-    figures = KLSplit(draws=20)(Question(model, loader, None, 1, seed=0))
+    figures = KLSplit(draws=20)(EvaluationContext(model, loader, None, 1, seed=0))
     assert figures["split_index_code"] <= math.log(30) + 1e-4
     assert figures["split_marginal_kl"] > 0
     frozen = torch.cat([batch.x for batch in loader.fixed(0)])

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Bernoulli, Independent
 
-from vaekit.distributions import IndependentBernoulli
+from vaekit.distributions import IndependentBernoulli, bernoulli
 from vaekit.distributions import log_prob as masked_log_prob
-from vaekit.kernels import bernoulli
-from vaekit.kernels.bernoulli import FACTORS, bernoulli_log_prob
+from vaekit.distributions.bernoulli import FACTORS, bernoulli_log_prob
 
 DIMS = [1, 3, 4, 5, FACTORS - 1, FACTORS, FACTORS + 1, 784]
 

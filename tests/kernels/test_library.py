@@ -12,9 +12,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from vaekit.kernels import library
-from vaekit.kernels import program as programs
-from vaekit.kernels.program import program
+from vaekit.acceleration import program as programs
+from vaekit.acceleration import program_cache as library
+from vaekit.acceleration.program import program
 
 pytestmark = pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vaekit.distributions.bernoulli import bernoulli_log_prob
 from vaekit.kernels import Shape, linear, total_norm, transposed
-from vaekit.kernels.bernoulli import bernoulli_log_prob
 from vaekit.kernels.tracing import traced, tracing
 
 

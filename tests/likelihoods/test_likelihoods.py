@@ -11,7 +11,7 @@ from torch import Tensor
 
 import vaekit as vk
 from vaekit.distributions import log_prob
-from vaekit.small_form import parse
+from vaekit.parts.specification import parse
 from vaekit.testing import assert_equal, assert_mean, check_likelihood
 
 ALL = [*part_cases.LIKELIHOODS, *part_cases.LIKELIHOOD_VARIANTS]

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 import vaekit as vk
-from vaekit.distributions import DiscretizedLogistic, Ordinal, ZeroInflated, large
+from vaekit.distributions import DiscretizedLogistic, Ordinal, ZeroInflated
+from vaekit.distributions import counts as large
 from vaekit.testing import assert_equal, assert_mean, seeded
 
 

@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 import vaekit as vk
-from vaekit.config import from_document, to_document
-from vaekit.distributions import Trail, follow
+from vaekit.distributions import LatentCache, cached_state
 from vaekit.objectives import ELBO, IWAE, FreeBits
+from vaekit.parts.record import from_document, to_document
 from vaekit.schedules import Step
 from vaekit.testing import assert_equal, assert_mean, check_model, linear_gaussian, seeded
 from vaekit.testing.linear_gaussian import LinearGaussian, conditional
@@ -249,21 +249,21 @@ def test_states_hold_for_the_tensors_that_led_to_them() -> None:
         steps.append(index)
         return state + z.item()
 
-    def go(trail: dict[str, torch.Tensor]) -> float:
-        return follow(trail, ("a", "b"), "who", lambda: 0.0, step)
+    def go(cache: dict[str, torch.Tensor]) -> float:
+        return cached_state(cache, ("a", "b"), "who", lambda: 0.0, step)
 
-    trail = Trail({"a": torch.tensor(1.0)})
-    assert (go(trail), go(trail), steps) == (1.0, 1.0, [0])
-    trail["b"] = torch.tensor(2.0)
-    assert (go(trail), steps) == (3.0, [0, 1])
-    again = trail.again()
+    cache = LatentCache({"a": torch.tensor(1.0)})
+    assert (go(cache), go(cache), steps) == (1.0, 1.0, [0])
+    cache["b"] = torch.tensor(2.0)
+    assert (go(cache), steps) == (3.0, [0, 1])
+    again = cache.again()
     assert (go(again), steps) == (0.0, [0, 1])
-    again["a"] = trail["a"]
+    again["a"] = cache["a"]
     assert (go(again), steps) == (1.0, [0, 1])
     again["a"] = torch.tensor(5.0)
     assert (go(again), steps) == (5.0, [0, 1, 0])
     assert go({"a": torch.tensor(1.0), "b": torch.tensor(1.0)}) == 2.0
-    assert follow(trail, ("b",), "another", lambda: 10.0, step) == 12.0
+    assert cached_state(cache, ("b",), "another", lambda: 10.0, step) == 12.0
 
 
 @pytest.mark.parametrize("objective", [ELBO(), FreeBits(0.1), IWAE(3)])

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 import vaekit as vk
-from vaekit.networks.network import ACTIVATIONS
-from vaekit.networks.positive import positive
+from vaekit.networks.network import ACTIVATIONS, positive
 from vaekit.testing import check_network
 
 INPUTS = {

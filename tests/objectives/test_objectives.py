@@ -8,8 +8,8 @@ import torch
 
 import vaekit as vk
 from vaekit.objectives import ELBO, Objective
+from vaekit.parts.specification import parse
 from vaekit.schedules import Step
-from vaekit.small_form import parse
 from vaekit.testing import assert_equal, check_bound, check_objective, enumerable, linear_gaussian, seeded
 
 ALL = [name for name in part_cases.names_of("objective") if name != "classified"]

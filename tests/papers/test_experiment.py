@@ -135,7 +135,7 @@ def test_the_precision_of_training_is_asked_for_and_said(capsys: pytest.CaptureF
 
 
 def test_compiled_steps_are_asked_for(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vaekit.kernels.program.inductor", lambda graph, *_: graph)
+    monkeypatch.setattr("vaekit.acceleration.program.inductor", lambda graph, *_: graph)
     asked: list[bool] = []
 
     def evaluated(*arguments: Any, **options: Any) -> dict[str, Any]:

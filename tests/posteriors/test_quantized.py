@@ -75,7 +75,7 @@ def test_moving_average_follows_its_formula() -> None:
     book.total.copy_(start * book.count[:, None])
     vectors = torch.randn(4, 5, 2).double()
     indices = torch.randint(2, (4, 5))  # the third code is not used
-    assert torch.equal(book.follow(vectors, indices), torch.zeros(4).double())
+    assert torch.equal(book.update(vectors, indices), torch.zeros(4).double())
     for code in range(3):
         mine = vectors[indices == code]
         count = 0.9 * [2.0, 1.0, 4.0][code] + 0.1 * len(mine)
@@ -89,7 +89,7 @@ def test_idle_codes_start_again_at_vectors_of_the_batch() -> None:
     torch.manual_seed(0)
     book = vk.networks.MovingAverageCodebook(3, 2, restart_below=0.1).double()
     vectors = torch.randn(4, 25, 2).double()
-    book.follow(vectors, torch.zeros(4, 25, dtype=torch.long))
+    book.update(vectors, torch.zeros(4, 25, dtype=torch.long))
     flat = vectors.reshape(-1, 2)
     for code in (1, 2):
         assert (flat == book.embedding[code]).all(1).any(), "an idle code is not a vector of the batch"

@@ -61,7 +61,7 @@ def python(code: str) -> list[str]:
 
 def test_zuko_is_loaded_by_the_first_flow_and_leaves_torchs_checks_on() -> None:
     code = """
-import sys, torch, vaekit as vk, vaekit.registered
+import sys, torch, vaekit as vk, vaekit.parts.registry
 vk.priors.Vamp, vk.priors.StandardNormal(2)
 print("zuko" in sys.modules)
 vk.priors.Flow(2)()

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import vaekit as vk
-from vaekit.config import from_document, to_document
 from vaekit.data import Dataset, Split
 from vaekit.data.kinds import Binary
+from vaekit.parts.record import from_document, to_document
 from vaekit.posteriors import Cholesky, Diagonal
 from vaekit.priors import Vamp
 from vaekit.recipes.compose import make_part

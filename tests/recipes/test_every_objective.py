@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import vaekit as vk
-from vaekit.config import parts
+from vaekit.parts.record import parts
 from vaekit.recipes import recipes
 from vaekit.schedules import Step
 

@@ -13,8 +13,8 @@ from torch.distributions import Beta, Distribution, Gamma, Independent, LogNorma
 from torch.nn.functional import softplus
 
 import vaekit as vk
-from vaekit import config
 from vaekit.models import Draw
+from vaekit.parts import record as config
 from vaekit.testing import check_likelihood, check_model, check_objective, check_posterior, check_prior
 
 

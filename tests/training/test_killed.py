@@ -24,8 +24,8 @@ OPTIONS = ["--epochs", "12", "--seed", "0", "--network", "mlp:hidden=16", "--bat
 EVERY_EPOCH = """
 import sys
 from vaekit.cli import main
-from vaekit.training import keeper
-keeper.REST = 0.0
+from vaekit.run import checkpointer as checkpointer
+checkpointer.REST = 0.0
 sys.exit(main(sys.argv[1:]))
 """
 

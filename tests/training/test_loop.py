@@ -21,7 +21,7 @@ from vaekit import training
 from vaekit.data import Dataset, Split
 from vaekit.data.batch import Batch
 from vaekit.data.kinds import Counts
-from vaekit.data.loader import Loader, Picked
+from vaekit.data.loader import Loader, RowSelection
 from vaekit.errors import UserError
 from vaekit.evaluation import bound, evaluate
 from vaekit.objectives import ELBO
@@ -29,7 +29,7 @@ from vaekit.objectives.objective import Objective, Value
 from vaekit.recipes import Plan
 from vaekit.schedules import Cosine, Linear, Schedule, Step, Steps, at
 from vaekit.training import Phase, Settings
-from vaekit.training.stepper import Stepper
+from vaekit.training.step import Stepper
 
 MODULE = importlib.import_module("vaekit.training.loop")
 
@@ -56,15 +56,15 @@ class Watched:
         self.weights: list[dict[str, Tensor]] = []
         take = Stepper.take
 
-        def watched_take(stepper: Stepper, picked: Picked) -> None:
+        def watched_take(stepper: Stepper, selection: RowSelection) -> None:
             seen: list[Batch] = []
 
             def watched_make(rows: Tensor, stored: Tensor) -> Batch:
-                seen.append(picked.make(rows, stored))
+                seen.append(selection.make(rows, stored))
                 return seen[-1]
 
-            take(stepper, picked._replace(make=watched_make))
-            self.rows.append(picked.rows.tolist())
+            take(stepper, selection._replace(make=watched_make))
+            self.rows.append(selection.rows.tolist())
             self.x.append(seen[0].x)
             self.rates += [optimizer.param_groups[0]["lr"] for optimizer in stepper.state.optimizers.values()]
             self.weights.append({name: w.detach().clone() for name, w in stepper.model.named_parameters()})

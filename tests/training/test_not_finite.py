@@ -17,16 +17,17 @@ from training_cases import assert_same_run, local_part, metrics, small_digits, s
 from vaekit import training
 from vaekit.data import Dataset, Split, as_dataset
 from vaekit.data.batch import Batch
-from vaekit.data.loader import Loader, Picked
+from vaekit.data.loader import Loader, RowSelection
 from vaekit.errors import TrainingFailed
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Objective, Value
 from vaekit.recipes import Plan
+from vaekit.run import checkpointer as checkpointer
 from vaekit.schedules import Step
-from vaekit.training import Phase, keeper
+from vaekit.training import Phase
+from vaekit.training.finite import MOST_NAMED
 from vaekit.training.loop import MOST_SKIPPED_IN_A_ROW
-from vaekit.training.stepper import Stepper
-from vaekit.training.watch import MOST_NAMED
+from vaekit.training.step import Stepper
 
 
 @local_part("objective/spoilt")
@@ -165,7 +166,7 @@ def test_a_skipped_step_moves_nothing(recipe: str, tmp_path: Path, monkeypatch: 
     plan = small_plan(recipe, dataset=real_data((5,)) if recipe != "vq-vae" else infinite_images(), epochs=1)
     take, skipped = Stepper.take, []
 
-    def compared(self: Stepper, picked: Picked) -> None:
+    def compared(self: Stepper, selection: RowSelection) -> None:
         def tensors() -> dict[str, Tensor]:
             modules = {"model": self.model, "average": self.state.average}
             return {
@@ -176,9 +177,9 @@ def test_a_skipped_step_moves_nothing(recipe: str, tmp_path: Path, monkeypatch: 
             }
 
         before, count = tensors(), self.state.counters.skipped
-        take(self, picked)
+        take(self, selection)
         if self.state.counters.skipped > count:
-            skipped.append(picked)
+            skipped.append(selection)
             for name, tensor in tensors().items():
                 assert torch.equal(tensor, before[name]), name
 
@@ -199,7 +200,7 @@ def infinite_images() -> Dataset:
 
 
 def test_too_many_in_a_row(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(keeper, "REST", 0.0)
+    monkeypatch.setattr(checkpointer, "REST", 0.0)
     bad = set(range(12, 200))
     with pytest.raises(TrainingFailed) as failed:
         train(spoilt_plan(bad, a_term, epochs=30), tmp_path / "run", quiet=False)
@@ -281,7 +282,7 @@ class Validating(nn.Module):
 def test_a_distribution_that_refuses_what_is_no_number(
     compiled: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("vaekit.kernels.program.inductor", lambda graph, *_: graph)
+    monkeypatch.setattr("vaekit.acceleration.program.inductor", lambda graph, *_: graph)
     plan = small_plan()
     model: Any = plan.model
     model.posterior = Validating(2)

@@ -28,12 +28,12 @@ from training_cases import (
 )
 
 from vaekit import training
+from vaekit.acceleration import program as programs
+from vaekit.acceleration.program import NotWritable, program
 from vaekit.data import loader
 from vaekit.data.batch import Batch
 from vaekit.errors import Interrupted
-from vaekit.kernels import program as programs
 from vaekit.kernels.precision import rounds_on_processors
-from vaekit.kernels.program import NotWritable, program
 from vaekit.kernels.tracing import traced, tracing
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Value
@@ -172,7 +172,7 @@ def test_to_compile_moves_nothing(as_written: list[Any], tmp_path: Path) -> None
     stepper = loop._begin(plan.phases[0])
     replay = stepper.replay
     assert replay is not None
-    picked = next(loop.batches.epoch(0, 0))
+    selection = next(loop.batches.epoch(0, 0))
     kept = loop.state.optimizers["model"].state
     first, *_ = plan.model.parameters()
     kept[first] = {name: torch.full_like(first, 0.5) for name in ("exp_avg", "exp_avg_sq")} | {
@@ -180,7 +180,7 @@ def test_to_compile_moves_nothing(as_written: list[Any], tmp_path: Path) -> None
     }
     before = [each.clone() for each in replay.step.of_modules()]
     torch.manual_seed(5)
-    assert replay.plays(picked, Step())
+    assert replay.plays(selection, Step())
     assert torch.equal(torch.rand(3), torch.rand(3, generator=torch.Generator().manual_seed(5)))
     assert as_written
     assert all(torch.equal(one, other) for one, other in zip(before, replay.step.of_modules(), strict=True))

@@ -24,15 +24,15 @@ from training_cases import (
 
 import vaekit as vk
 from vaekit import training
+from vaekit.acceleration.captured import WARM, CapturedStep
+from vaekit.acceleration.device_schedules import DeviceSchedules
 from vaekit.data.batch import Batch
 from vaekit.errors import Interrupted, TrainingFailed
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Value
 from vaekit.schedules import Cosine, Linear, Step, at
-from vaekit.training.cells import Cells
 from vaekit.training.loop import Training
-from vaekit.training.replay import WARM, Replay
-from vaekit.training.stepper import Stepper
+from vaekit.training.step import Stepper
 
 GPU = torch.cuda.is_available()
 SETTINGS: list[dict[str, Any]] = [{}, {"clip_norm": 1.0}, {"ema_decay": 0.9}]
@@ -42,14 +42,14 @@ SETTINGS: list[dict[str, Any]] = [{}, {"clip_norm": 1.0}, {"ema_decay": 0.9}]
 def played(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
     """The steps that were taken the new way, wherever they are computed."""
     steps: list[Step] = []
-    play = Replay.play
+    play = CapturedStep.play
 
-    def noted(self: Replay, picked: Any, step: Step) -> None:
+    def noted(self: CapturedStep, selection: Any, step: Step) -> None:
         steps.append(step)
-        play(self, picked, step)
+        play(self, selection, step)
 
     monkeypatch.setattr(Stepper, "_may_replay", property(lambda self: True))
-    monkeypatch.setattr(Replay, "play", noted)
+    monkeypatch.setattr(CapturedStep, "play", noted)
     return steps
 
 
@@ -79,7 +79,7 @@ def test_schedules_are_asked_at_every_step(played: list[Step], tmp_path: Path, m
 
 
 def test_a_cell_holds_what_its_schedule_says_now() -> None:
-    cells, schedule = Cells(torch.device("cpu")), Linear(0, 1, epochs=10)
+    cells, schedule = DeviceSchedules(torch.device("cpu")), Linear(0, 1, epochs=10)
     cells.go_to(Step(epoch=2.0))
     cell: Any = at(schedule, cells)  # type: ignore[arg-type]
     assert at(0.5, cells) == 0.5  # type: ignore[arg-type]
@@ -163,7 +163,7 @@ def test_a_recording_is_the_same_run(
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
     settings = {"precision": precision, "ema_decay": 0.9, "device": "cuda"}
     train(small_plan(recipe, epochs=3), tmp_path / "recorded", **settings)
-    monkeypatch.setattr("vaekit.training.replay.WARM", 10**9)
+    monkeypatch.setattr("vaekit.acceleration.captured.WARM", 10**9)
     train(small_plan(recipe, epochs=3), tmp_path / "asked", **settings)
     assert_same_run(tmp_path / "recorded", tmp_path / "asked")
 
@@ -172,13 +172,13 @@ def test_a_recording_is_the_same_run(
 @pytest.mark.parametrize("recipe", sorted(SMALL.keys() - {"aae"}))  # torch's Normal.sample waits for the GPU
 def test_recipes_are_recorded(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graphs: list[Any] = []
-    record = Replay._record
+    record = CapturedStep._record
 
-    def noted(self: Replay, picked: Any) -> Any:
-        graphs.append(record(self, picked))
+    def noted(self: CapturedStep, selection: Any) -> Any:
+        graphs.append(record(self, selection))
         return graphs[-1]
 
-    monkeypatch.setattr(Replay, "_record", noted)
+    monkeypatch.setattr(CapturedStep, "_record", noted)
     train(small_plan(recipe), tmp_path / "run", device="cuda")
     assert graphs
     assert None not in graphs

@@ -21,15 +21,16 @@ from training_cases import (
     train,
 )
 
+from vaekit import atomic as files
 from vaekit import training
 from vaekit.data import as_dataset
-from vaekit.data.loader import Picked
+from vaekit.data.loader import RowSelection
 from vaekit.errors import Interrupted, UserError
+from vaekit.run import checkpointer as checkpointer
+from vaekit.run.state import State
 from vaekit.schedules import Cosine, Linear, Step, Steps
-from vaekit.training import files, keeper
 from vaekit.training.loop import Training
-from vaekit.training.state import State
-from vaekit.training.stepper import Stepper
+from vaekit.training.step import Stepper
 
 
 @local_part("schedule/of-the-step")
@@ -149,15 +150,15 @@ def test_a_line_of_metrics_that_was_cut_off(tmp_path: Path, monkeypatch: pytest.
 
 def test_saved_in_the_middle_of_an_epoch_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(small_plan(), tmp_path / "whole")
-    monkeypatch.setattr(keeper, "SAVE_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(checkpointer, "SAVE_EVERY_SECONDS", 0.0)
     take, count = Stepper.take, 0
 
-    def fatal(self: Stepper, picked: Picked) -> None:
+    def fatal(self: Stepper, selection: RowSelection) -> None:
         nonlocal count
         count += 1
         if count == 9:
             raise Killed
-        take(self, picked)
+        take(self, selection)
 
     monkeypatch.setattr(Stepper, "take", fatal)
     with pytest.raises(Killed):
@@ -165,10 +166,10 @@ def test_saved_in_the_middle_of_an_epoch_by_the_clock(tmp_path: Path, monkeypatc
     monkeypatch.undo()
     steps = 0
 
-    def counted(self: Stepper, picked: Picked) -> None:
+    def counted(self: Stepper, selection: RowSelection) -> None:
         nonlocal steps
         steps += 1
-        take(self, picked)
+        take(self, selection)
 
     monkeypatch.setattr(Stepper, "take", counted)
     train(small_plan(), tmp_path / "killed", resume=True)
@@ -198,24 +199,24 @@ def test_ends_of_epochs_that_are_near_to_each_other_are_saved_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first and the last, and whatever the clock says; of a killed run the others are taken again."""
-    monkeypatch.setattr(keeper, "REST", 0.0)
+    monkeypatch.setattr(checkpointer, "REST", 0.0)
     saves, save = [], State.save
     monkeypatch.setattr(State, "save", lambda self, path: saves.append(self.counters.epochs_total) or save(self, path))
     train(small_plan(epochs=6), tmp_path / "each")
     assert saves == [1, 2, 3, 4, 5, 6]
-    monkeypatch.setattr(keeper, "REST", 1e9)
+    monkeypatch.setattr(checkpointer, "REST", 1e9)
     saves.clear()
     train(small_plan(epochs=6), tmp_path / "rarely")
     assert saves == [1, 6]
     assert_same_run(tmp_path / "rarely", tmp_path / "each")
     take, steps = Stepper.take, 0
 
-    def fatal(self: Stepper, picked: Picked) -> None:
+    def fatal(self: Stepper, selection: RowSelection) -> None:
         nonlocal steps
         steps += 1
         if steps == 18:  # in the fourth epoch
             raise Killed
-        take(self, picked)
+        take(self, selection)
 
     with monkeypatch.context() as patch:
         patch.setattr(Stepper, "take", fatal)
@@ -327,11 +328,11 @@ def test_a_signal_stops_after_the_step(number: signal.Signals, tmp_path: Path, m
     before = signal.getsignal(number)
     take, count = Stepper.take, 0
 
-    def told(self: Stepper, picked: Picked) -> None:
+    def told(self: Stepper, selection: RowSelection) -> None:
         nonlocal count
         count += 1
         signal.raise_signal(number)
-        take(self, picked)
+        take(self, selection)
 
     with monkeypatch.context() as patch:
         patch.setattr(Stepper, "take", told)

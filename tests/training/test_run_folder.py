@@ -18,11 +18,11 @@ from training_cases import SMALL, assert_same_run, small_digits, small_plan, tra
 
 from vaekit import training
 from vaekit.data import as_dataset
-from vaekit.data.loader import Loader, Picked
+from vaekit.data.loader import Loader, RowSelection
 from vaekit.errors import Interrupted, TrainingFailed, UserError
-from vaekit.training.run import Run
-from vaekit.training.state import State
-from vaekit.training.stepper import Stepper
+from vaekit.run.run import Run
+from vaekit.run.state import State
+from vaekit.training.step import Stepper
 
 ANSWERS = """
 import hashlib, sys, torch
@@ -236,7 +236,7 @@ class TestOverwriting:
         before = files_of(folder)
         with pytest.raises(UserError, match="needs the density of the posterior"):
             train(small_plan(posterior="point", objective="iwae"), folder, overwrite=True)
-        shares = importlib.import_module("vaekit.training.shares")
+        shares = importlib.import_module("vaekit.distributed.microbatches")
         monkeypatch.setattr(shares, "gradient_norm", lambda parameters: torch.tensor(torch.nan))
         with pytest.raises(TrainingFailed, match="No epoch was finished"):
             train(small_plan(), folder, overwrite=True, batch_size=2)
@@ -246,9 +246,9 @@ class TestOverwriting:
     def test_stopped_in_the_first_epoch(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         before, take = files_of(folder), Stepper.take
 
-        def stopped(self: Stepper, picked: Picked) -> None:
+        def stopped(self: Stepper, selection: RowSelection) -> None:
             training_of(self).stop_asked = True
-            take(self, picked)
+            take(self, selection)
 
         with monkeypatch.context() as patch:
             patch.setattr(Stepper, "take", stopped)

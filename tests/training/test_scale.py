@@ -17,13 +17,13 @@ from vaekit.errors import TrainingFailed
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Value
 from vaekit.recipes import Plan
+from vaekit.run.state import Counters
 from vaekit.schedules import Step
 from vaekit.training import Phase, Settings
-from vaekit.training import scale as module
+from vaekit.training import loss_scale as module
 from vaekit.training.loop import Training
-from vaekit.training.scale import START, Scale
-from vaekit.training.state import Counters
-from vaekit.training.stepper import Stepper
+from vaekit.training.loss_scale import START, Scale
+from vaekit.training.step import Stepper
 
 
 def plan_of(objective: ELBO, epochs: int = 1) -> Plan:
@@ -65,7 +65,7 @@ class TestFactor:
         scale = Scale(counters, "float16")
         values = []
         for fitted in (False, True, True, False, True, True, True, True, True, True):
-            scale.follow(fitted)
+            scale.update(fitted)
             values.append(scale.value / START)
         assert values == [1 / 2, 1 / 2, 1 / 2, 1 / 4, 1 / 4, 1 / 4, 1 / 2, 1 / 2, 1 / 2, 1]
         assert Scale(counters, "float16").value == START  # as after a resume
@@ -73,7 +73,7 @@ class TestFactor:
     def test_never_less_than_one(self) -> None:
         scale = Scale(Counters(), "float16")
         for _ in range(30):
-            scale.follow(fitted=False)
+            scale.update(fitted=False)
         assert scale.value == 1
         assert not scale.may_have_overflowed
 
@@ -81,7 +81,7 @@ class TestFactor:
     def test_only_for_half_precision(self, precision: str) -> None:
         counters = Counters()
         scale = Scale(counters, precision)
-        scale.follow(fitted=False)
+        scale.update(fitted=False)
         assert (scale.value, scale.may_have_overflowed, counters) == (1, False, Counters())
 
     def test_undone_to_the_last_bit(self) -> None:

@@ -53,7 +53,7 @@ def test_a_run_goes_on_as_it_is_recorded() -> None:
 
 def test_the_choice_is_written_down(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is given more epochs stays as it began."""
-    monkeypatch.setattr("vaekit.kernels.program.inductor", lambda graph, *_: graph)
+    monkeypatch.setattr("vaekit.acceleration.program.inductor", lambda graph, *_: graph)
     monkeypatch.setattr("vaekit.training.settings.MANY_STEPS", 10)
 
     def epochs(count: int, **options: Any) -> Any:

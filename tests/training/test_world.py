@@ -21,14 +21,14 @@ import vaekit as vk
 from vaekit import training
 from vaekit.cli import main
 from vaekit.data.batch import Batch
-from vaekit.data.loader import Loader, Picked
+from vaekit.data.loader import Loader, RowSelection
+from vaekit.distributed.context import DistributedContext
+from vaekit.distributed.microbatches import Microbatches
 from vaekit.errors import Interrupted, UserError
 from vaekit.objectives.objective import Objective, Value
 from vaekit.schedules import Step
 from vaekit.training.loop import Training
-from vaekit.training.shares import Shares
-from vaekit.training.stepper import Stepper
-from vaekit.training.world import World
+from vaekit.training.step import Stepper
 
 TINY = ("digits", "--network", "mlp:hidden=16", "--latent-dim", "2", "--batch-size", "64", "--seed", "0")
 
@@ -131,11 +131,11 @@ def test_shares_stopped_and_resumed_in_one_process(
     train(small_plan(recipe), tmp_path / "whole", accumulate=4)
     take, count = Stepper.take, 0
 
-    def counted(self: Stepper, picked: Picked) -> None:
+    def counted(self: Stepper, selection: RowSelection) -> None:
         nonlocal count
         count += 1
         training_of(self).stop_asked = count in (3, 7)
-        take(self, picked)
+        take(self, selection)
 
     monkeypatch.setattr(Stepper, "take", counted)
     for _ in range(2):
@@ -200,7 +200,7 @@ SPOILT = """
 import os, sys
 import torch
 import vaekit as vk
-from vaekit.config import part
+from vaekit.parts.record import part
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Objective, Value
 
@@ -245,16 +245,16 @@ def test_what_is_not_finite_in_one_is_skipped_by_all(tmp_path: Path) -> None:
     assert err.count(f"warning: step 2 was skipped: {cause}") == 1
 
 
-def picked_of(rows: Tensor) -> Picked:
+def picked_of(rows: Tensor) -> RowSelection:
     """Rows whose values are their numbers."""
-    return Picked(rows, torch.arange(len(rows)), rows[:, None], lambda rows, stored: Batch(stored.float()))
+    return RowSelection(rows, torch.arange(len(rows)), rows[:, None], lambda rows, stored: Batch(stored.float()))
 
 
 def test_shares_cover_a_batch_once_and_unevenly() -> None:
     rows = torch.arange(100, 107)
     seen = []
     for rank in range(2):
-        shares = Shares(World(rank, 2), 4)
+        shares = Microbatches(DistributedContext(rank, 2), 4)
         mine, batch = shares.take(picked_of(rows))
         parts = shares.of(mine, batch, 7)
         seen += [(part.rows.tolist(), round(float(part.weight or 0) * 7)) for part in parts]
@@ -264,7 +264,7 @@ def test_shares_cover_a_batch_once_and_unevenly() -> None:
 
 def test_a_batch_smaller_than_its_shares() -> None:
     """A share without rows looks at the last one and counts for nothing."""
-    shares = Shares(World(), 3)
+    shares = Microbatches(DistributedContext(), 3)
     rows = torch.tensor([8, 9])
     parts = shares.of(*shares.take(picked_of(rows)), 2)
     assert [part.rows.tolist() for part in parts] == [[8], [9], [9]]
@@ -273,14 +273,14 @@ def test_a_batch_smaller_than_its_shares() -> None:
 
 def test_a_number_of_processes_that_does_not_divide_the_shares() -> None:
     with pytest.raises(UserError) as refused:
-        Shares(World(0, 2), 3)
+        Microbatches(DistributedContext(0, 2), 3)
     assert refused.value.message == "2 processes cannot divide 3 shares of a batch among them."
 
 
 def test_one_share_takes_the_random_numbers_as_they_come() -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    streams = Shares(World(), 1).streams
+    streams = Microbatches(DistributedContext(), 1).streams
     streams.begin()
     with streams.of(0):
         assert torch.equal(torch.get_rng_state(), before)
@@ -290,9 +290,9 @@ def test_one_share_takes_the_random_numbers_as_they_come() -> None:
 
 
 def test_every_share_has_its_own_random_numbers_wherever_it_is() -> None:
-    def drawn(world: World) -> list[Tensor]:
+    def drawn(world: DistributedContext) -> list[Tensor]:
         torch.manual_seed(3)
-        streams = Shares(world, 4).streams
+        streams = Microbatches(world, 4).streams
         streams.begin()
         drawn = [torch.empty(0) for _ in range(streams.own)]
         for _ in range(2):
@@ -301,8 +301,8 @@ def test_every_share_has_its_own_random_numbers_wherever_it_is() -> None:
                     drawn[index] = torch.cat([drawn[index], torch.rand(3)])
         return drawn
 
-    alone = drawn(World())
+    alone = drawn(DistributedContext())
     assert len({tuple(each.tolist()) for each in alone}) == 4
     for size in (2, 4):
-        spread = [each for rank in range(size) for each in drawn(World(rank, size))]
+        spread = [each for rank in range(size) for each in drawn(DistributedContext(rank, size))]
         assert all(torch.equal(one, other) for one, other in zip(alone, spread, strict=True))

@@ -15,16 +15,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from vaekit import config, data, recipes, training
+from vaekit import data, recipes, training
 from vaekit.data import Dataset, Split
 from vaekit.data.batch import Batch
-from vaekit.data.loader import Picked
+from vaekit.data.loader import RowSelection
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Objective, Value
+from vaekit.parts import record as config
 from vaekit.recipes import Plan
 from vaekit.schedules import Schedule, Step
 from vaekit.training.loop import Training
-from vaekit.training.stepper import Stepper
+from vaekit.training.step import Stepper
 
 T = TypeVar("T")
 
@@ -171,9 +172,9 @@ def stop_after(steps: int, patch: pytest.MonkeyPatch) -> None:
     """Have trainings asked to stop, as by Ctrl-C, once they have taken so many steps."""
     take, count = Stepper.take, 0
 
-    def stopping(self: Stepper, picked: Picked) -> None:
+    def stopping(self: Stepper, selection: RowSelection) -> None:
         nonlocal count
-        take(self, picked)
+        take(self, selection)
         count += 1
         if count == steps:
             training_of(self).stop_asked = True

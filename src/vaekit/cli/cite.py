@@ -18,7 +18,7 @@ class Options:
 
 def run(options: Options) -> int:
     from vaekit.bibliography import entries_for, entry_of, software
-    from vaekit.training.run import read_config
+    from vaekit.run.config import read_config
 
     config = read_config(options.run)
     sources = _sources(config)
@@ -49,10 +49,10 @@ def run(options: Options) -> int:
 
 def _sources(config: dict[str, Any]) -> dict[str, str | None]:
     """The recipe and the parts of a run by name, each with the line that names its papers; ``None`` if not known."""
-    import vaekit.registered  # noqa: F401 - so that the parts are known
-    from vaekit.config import parts
+    import vaekit.parts.registry  # noqa: F401 - so that the parts are known
+    from vaekit.parts.record import parts
+    from vaekit.parts.specification import parse
     from vaekit.recipes import recipes
-    from vaekit.small_form import parse
 
     sources: dict[str, str | None] = {}
     # A run started from Python has no request, and no recipe.

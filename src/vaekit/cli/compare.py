@@ -97,7 +97,7 @@ def _difference(one: Dataset, other: Dataset, split: str) -> str:
 
 
 def _row(opened: Run, options: Options, split: str) -> dict[str, Any]:
-    from vaekit.training.progress import Bar
+    from vaekit.progress import Bar
 
     rows = len(opened.data.split(split).x)
     with Bar(f"{opened.folder}", min(rows, options.limit or rows), "examples", quiet=options.json) as bar:

@@ -29,12 +29,12 @@ class Options:
 def run(options: Options) -> int:
     check_numbers(epochs=options.epochs)
     from vaekit import data
+    from vaekit.atomic import replacing
     from vaekit.cli import evaluate, reconstruct, sample, train
     from vaekit.cli.report import after_training
     from vaekit.plots.curves import curves
     from vaekit.plots.grid import is_image
-    from vaekit.training.files import replacing
-    from vaekit.training.progress import Bar
+    from vaekit.progress import Bar
 
     if options.data and not is_image(shape := data.load(options.data).shape):
         raise UserError(f"the demo draws pictures, and {options.data} holds examples of shape {shape}.")

@@ -44,7 +44,7 @@ def run(options: Options) -> int:
 
     from vaekit.data.loader import Loader
     from vaekit.evaluation.latents import encodings
-    from vaekit.training.progress import Bar
+    from vaekit.progress import Bar
 
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)

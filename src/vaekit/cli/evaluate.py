@@ -59,7 +59,7 @@ def run(options: Options) -> int:
     estimators = made(options.estimators)
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)
-    from vaekit.training.progress import Bar, say
+    from vaekit.progress import Bar, say
 
     rows = len(data_set.split(split).x)
     rows = min(rows, options.limit or rows)
@@ -90,9 +90,9 @@ def made(texts: Sequence[str]) -> list[Estimator]:
     Raises:
         UserError: for an unknown name or option.
     """
-    import vaekit.registered  # noqa: F401
-    from vaekit.building import build
-    from vaekit.small_form import parse
+    import vaekit.parts.registry  # noqa: F401
+    from vaekit.parts.build import build
+    from vaekit.parts.specification import parse
 
     named = dict(map(parse, texts))
     return [build("estimator", name, {}, None, options) for name, options in named.items()]

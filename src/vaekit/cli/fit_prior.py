@@ -43,8 +43,8 @@ def run(options: Options) -> int:
     if options.resume and options.overwrite:
         raise UserError("--resume goes on and --overwrite starts again: give one of them.")
     import_parts(options.parts)
+    from vaekit.parts.specification import literal
     from vaekit.recipes.fit_prior import fit_prior
-    from vaekit.small_form import literal
     from vaekit.training import load
 
     rate = None if options.learning_rate is None else literal(options.learning_rate)

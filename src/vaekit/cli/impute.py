@@ -57,7 +57,7 @@ def run(options: Options) -> int:
     check_ending(options.out, (*TEXTS, ".parquet", ".npy", ".npz"))
     import_parts(options.parts)
     from vaekit.evaluation.impute import complete
-    from vaekit.training.progress import Bar
+    from vaekit.progress import Bar
 
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)

@@ -50,9 +50,9 @@ def _systems() -> list[dict[str, Any]]:
 
 
 def _parts() -> list[dict[str, Any]]:
-    import vaekit.registered  # noqa: F401
-    from vaekit.building import needs_python
-    from vaekit.config import parts
+    import vaekit.parts.registry  # noqa: F401
+    from vaekit.parts.build import needs_python
+    from vaekit.parts.record import parts
     from vaekit.recipes.compose import family
 
     def note(slot: str, name: str, cls: type) -> str:
@@ -100,7 +100,7 @@ def _first_line(thing: Any) -> str:
 
 
 def _table(rows: list[dict[str, Any]]) -> None:
-    from vaekit.small_form import spelled
+    from vaekit.parts.specification import spelled
 
     for row in rows:
         options = ", ".join(f"{key}={spelled(value)}" for key, value in row["options"].items())

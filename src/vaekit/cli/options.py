@@ -100,8 +100,8 @@ def open_run(folder: Path, device: str = "auto") -> Run:
     Raises:
         UserError: if the folder is not a run folder or the device is not there.
     """
+    from vaekit.distributed.device import choose_device
     from vaekit.training import load
-    from vaekit.training.device import choose_device
 
     return load(folder).to(choose_device(device))
 

@@ -13,10 +13,10 @@ from typing import IO
 import numpy as np
 from torch import Tensor
 
+from vaekit.atomic import replacing
 from vaekit.data.kinds import Kind, Real
 from vaekit.errors import UserError
 from vaekit.plots.grid import grid, is_image
-from vaekit.training.files import replacing
 
 
 def check_ending(path: Path, endings: tuple[str, ...]) -> None:

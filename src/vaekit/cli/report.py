@@ -44,8 +44,8 @@ class Options:
 def run(options: Options) -> int:
     check_numbers(samples=options.samples, limit=options.limit, seed=options.seed)
     import_parts(options.parts)
+    from vaekit.progress import Bar
     from vaekit.report import write_report
-    from vaekit.training.progress import Bar
 
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)
@@ -65,9 +65,9 @@ def run(options: Options) -> int:
 
 def after_training(run: Run) -> tuple[Path, list[Finding]]:
     """The page of a run that has just ended, from few draws and rows, and the doctor's findings on it."""
+    from vaekit.distributed.device import choose_device
     from vaekit.evaluation.doctor import examine, patient_of
     from vaekit.report import write_report
-    from vaekit.training.device import choose_device
 
     run.to(choose_device(run.config["settings"]["device"]))
     findings = examine(patient_of(run.model, run.data, run.metrics, limit=QUICK_LIMIT))

@@ -55,7 +55,7 @@ def run(options: Options) -> int:
     from vaekit.data.loader import Loader
     from vaekit.evaluation.anomaly import scores, threshold
     from vaekit.evaluation.fitness import check_finite
-    from vaekit.training.progress import Bar, say
+    from vaekit.progress import Bar, say
 
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)

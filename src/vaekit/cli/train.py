@@ -100,7 +100,7 @@ class Options:
     """float32, or bfloat16 for the factors of matrix products: faster where the machine has units for it; float16 on
     GPUs without bfloat16 (default: float32)."""
     accumulate: Annotated[int | None, given("N")] = None
-    """Shares in which a batch is computed, to save memory, or by the processes of torchrun (default: 1 a process)."""
+    """Microbatches of a batch, to save memory or for the processes of torchrun (default: 1 a process)."""
     compile: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """Compile the steps, ten seconds or more once: a third less time in each for small layers. Needs a C++ compiler
     (default: where a processor is to take 10,000 steps or more)."""
@@ -149,8 +149,8 @@ def train(options: Options) -> Run:
     request = _request(options)
     if not request.get("data"):
         if options.resume is not None:
-            from vaekit.training.folder import NEW
-            from vaekit.training.run import read_config
+            from vaekit.run.config import read_config
+            from vaekit.run.folder import NEW
 
             if (options.resume / NEW).is_dir():
                 read_config(options.resume)  # which says how to go on
@@ -170,7 +170,7 @@ def _train(options: Options, request: dict[str, Any]) -> Run:
     import torch
 
     from vaekit import data, recipes, training
-    from vaekit.small_form import literal, parse
+    from vaekit.parts.specification import literal, parse
 
     settings = {key: request[key] for key in SETTINGS if key in request}
     try:
@@ -220,7 +220,7 @@ def _request(options: Options) -> dict[str, Any]:
     asked = {key: value for key, value in given.items() if value is not None and key not in left_out}
     if options.resume is None or not (options.resume / "config.json").exists():
         return asked
-    from vaekit.training.run import read_config
+    from vaekit.run.config import read_config
 
     return read_config(options.resume).get("request", {}) | asked
 

@@ -108,9 +108,9 @@ def run(options: Options) -> int:
 
 def _draw(path: Path, images: np.ndarray, names: list[str], values: list[float]) -> None:
     """Write a sheet or a moving picture, whole or not at all."""
+    from vaekit.atomic import replacing
     from vaekit.plots.png import png
     from vaekit.plots.traversals import moving, traversals
-    from vaekit.training.files import replacing
 
     try:
         with replacing(path) as temporary:

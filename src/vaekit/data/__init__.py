@@ -13,7 +13,7 @@ from vaekit.data.dataset import Dataset, Split
 from vaekit.data.kinds import Kind
 from vaekit.data.readers import ENDINGS, read, read_rows
 from vaekit.errors import unknown
-from vaekit.small_form import parse
+from vaekit.parts.specification import parse
 
 __all__ = [
     "Dataset",

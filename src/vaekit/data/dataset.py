@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vaekit.config import to_document
 from vaekit.data.kinds import Categories, Counts, Kind, Real
 from vaekit.data.labels import Classes, as_written, renumbering
 from vaekit.data.mapped import take
 from vaekit.data.missing import fill
 from vaekit.errors import UserError
+from vaekit.parts.record import to_document
 
 LABELS = "they come from a column (FILE.csv:label=COLUMN), from y in a .npz, or from a folder of images for each class."
 

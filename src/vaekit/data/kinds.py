@@ -21,9 +21,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from vaekit.config import part
 from vaekit.data.real import FURTHEST, Real
 from vaekit.kernels.noise import uniform_like
+from vaekit.parts.record import part
 
 __all__ = ["FURTHEST", "Binary", "Categories", "Counts", "GreyLevels", "Kind", "Real"]
 

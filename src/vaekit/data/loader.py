@@ -34,7 +34,7 @@ class Window(NamedTuple):
     places: Tensor
 
 
-class Picked(NamedTuple):
+class RowSelection(NamedTuple):
     """Rows that are next; what they hold is looked up when it is wanted, because that may draw random numbers.
 
     Attributes:
@@ -59,7 +59,7 @@ class Picked(NamedTuple):
         """What all of them hold."""
         return self.make(self.rows, self.stored)
 
-    def some(self, part: slice) -> Picked:
+    def some(self, part: slice) -> RowSelection:
         """Some of them."""
         return self._replace(rows=self.rows[part], places=self.places[part])
 
@@ -113,7 +113,7 @@ class Loader:
         for places in shuffled(self.num_rows, self._window, seed, epoch):
             yield places if self.split.order is None else torch.from_numpy(self.split.order[places.numpy()])
 
-    def epoch(self, seed: int, epoch: int, start: int = 0) -> Generator[Picked]:
+    def epoch(self, seed: int, epoch: int, start: int = 0) -> Generator[RowSelection]:
         """The batches of an epoch, in the order of :meth:`order`.
 
         Of a file the next window is read in a thread, which ends with the generator: close it if you stop early.
@@ -162,16 +162,16 @@ class Loader:
     def between(self, start: int, stop: int) -> Iterator[Batch]:
         """The rows from ``start`` to before ``stop`` once, in order."""
         rows = (start + places for places in in_order(stop - start, self._window))
-        for picked in self._batches(in_batches(rows, self.batch_size)):
-            yield picked.batch
+        for selection in self._batches(in_batches(rows, self.batch_size)):
+            yield selection.batch
 
-    def _batches(self, order: Iterable[Tensor]) -> Generator[Picked]:
+    def _batches(self, order: Iterable[Tensor]) -> Generator[RowSelection]:
         """Batches of windows that end where a batch ends."""
         for rows, table, places in ahead(self._load, order) if self.mapped else map(self._load, order):
             for start in range(0, len(rows), self.batch_size):
                 some = slice(start, start + self.batch_size)
                 here = rows[some]
-                yield Picked(here, here if places is rows else places[some], table, self._batch)
+                yield RowSelection(here, here if places is rows else places[some], table, self._batch)
 
     def _load(self, rows: Tensor) -> Window:
         """A window; runs in the thread that reads ahead, so that it draws no random numbers."""

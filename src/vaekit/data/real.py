@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaekit.config import part
 from vaekit.data.missing import sum_observed
 from vaekit.kernels.double import double, widest
+from vaekit.parts.record import part
 
 Numbers = float | tuple[float, ...]
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Beta, Distribution, register_kl
 
-from vaekit.distributions.supports import unit_vectors
+from vaekit.distributions.kl import unit_vectors
 
 NODES = 128
 

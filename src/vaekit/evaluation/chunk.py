@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaekit.acceleration.program import Call, NotWritable, program
 from vaekit.data.batch import Batch
 from vaekit.kernels.double import double
 from vaekit.kernels.noise import same_noise_after
-from vaekit.kernels.program import Call, NotWritable, program
 
 AGAIN = 2  # how often a size must have come before a program is made for it
 FAR = 1e-3  # by what part a program may miss the figures: rounded factors of products differ by as much

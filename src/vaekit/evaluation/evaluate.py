@@ -12,7 +12,7 @@ from vaekit.data.loader import Loader
 from vaekit.errors import UserError
 from vaekit.evaluation.bits import bits_per_dimension
 from vaekit.evaluation.chunk import Compiled
-from vaekit.evaluation.estimators.question import Estimator, Question, error_of
+from vaekit.evaluation.estimators.context import Estimator, EvaluationContext, error_of
 from vaekit.evaluation.fitness import check_finite, check_likelihood_fits
 from vaekit.evaluation.latents import active_units, encodings
 from vaekit.evaluation.likelihood import bound, discrete, evaluating, log_likelihood, prior_is_bound
@@ -24,7 +24,7 @@ GIVEN_LABEL = "p(x) is p(x|y), given the label, and p(x|z) is p(x|z, y)"  # of a
 
 
 class Evaluator(NamedTuple):
-    """One question.
+    """One context.
 
     Attributes:
         name: how it is called where it is skipped.
@@ -38,23 +38,23 @@ class Evaluator(NamedTuple):
     needs: frozenset[str]
     needs_labels: bool
     keys: tuple[str, ...]
-    answer: Callable[[Question], dict[str, Any]]
+    answer: Callable[[EvaluationContext], dict[str, Any]]
 
 
-def _likelihood(question: Question) -> dict[str, Any]:
-    with rounding(question.loader.device, question.precision):
+def _likelihood(context: EvaluationContext) -> dict[str, Any]:
+    with rounding(context.loader.device, context.precision):
         result = log_likelihood(
-            question.model,
-            question.loader,
-            question.samples,
-            seed=question.seed,
-            progress=question.progress,
-            chunk=Compiled(question.model, question.say) if question.compiled else None,
+            context.model,
+            context.loader,
+            context.samples,
+            seed=context.seed,
+            progress=context.progress,
+            chunk=Compiled(context.model, context.say) if context.compiled else None,
         )
     nll = -result.log_p.mean().item()
-    rows = question.rows
+    rows = context.rows
     # Of a density there are no bits before something is said of the cells that it is spread over.
-    probability = discrete(question.model)
+    probability = discrete(context.model)
     values = rows.x[0].size * (1.0 if rows.mask is None else float(rows.mask.mean()))
     return {
         "elbo": result.elbo.mean().item(),
@@ -69,24 +69,24 @@ def _likelihood(question: Question) -> dict[str, Any]:
     }
 
 
-def _reconstruction(question: Question) -> dict[str, Any]:
-    return {"log_px": bound(question.model, question.loader, seed=question.seed)["log_px"]}
+def _reconstruction(context: EvaluationContext) -> dict[str, Any]:
+    return {"log_px": bound(context.model, context.loader, seed=context.seed)["log_px"]}
 
 
-def _latents(question: Question) -> dict[str, Any]:
-    if len(question.loader.split.x) < 2:
+def _latents(context: EvaluationContext) -> dict[str, Any]:
+    if len(context.loader.split.x) < 2:
         return {"active_units": None}
-    units = active_units(encodings(question.model, question.loader, question.seed))
+    units = active_units(encodings(context.model, context.loader, context.seed))
     return {"active_units": sum(units.values()), "active_units_by_latent": units}
 
 
-def _classification(question: Question) -> dict[str, Any]:
+def _classification(context: EvaluationContext) -> dict[str, Any]:
     correct = total = 0
-    with evaluating(question.model, question.seed):
-        for batch in question.loader:
+    with evaluating(context.model, context.seed):
+        for batch in context.loader:
             assert batch.label is not None
             known = batch.label >= 0
-            guess = question.model.classify(batch.x).probs.argmax(-1)
+            guess = context.model.classify(batch.x).probs.argmax(-1)
             correct += int(((guess == batch.label) & known).sum())
             total += int(known.sum())
     return {"accuracy": correct / total if total else None}
@@ -166,9 +166,9 @@ def evaluate(
     check_likelihood_fits(model, first)
     other = data.validation if len(data.validation.x) and data.validation.x is not whole.x and split != "all" else None
     validation = None if other is None else Loader(other, data.kind, device, batch_size)
-    question = Question(model, loader, validation, samples, seed, progress, precision, open_run, compiled, say)
+    context = EvaluationContext(model, loader, validation, samples, seed, progress, precision, open_run, compiled, say)
     for estimator in estimators:
-        if why := estimator.unfit(question):
+        if why := estimator.not_applicable(context):
             raise UserError(f"the {type(estimator).part_name.replace('/', ' ')} does not apply: {why}.")  # type: ignore[attr-defined]
     figures: dict[str, Any] = {}
     skipped: dict[str, str] = {}
@@ -179,9 +179,9 @@ def evaluate(
                 figures.setdefault(key, None)
             skipped[evaluator.name] = f"the model has no {', '.join(missing)}" if missing else "the data has no labels"
             continue
-        figures |= evaluator.answer(question)
+        figures |= evaluator.answer(context)
     for estimator in estimators:
-        figures |= estimator(question)
+        figures |= estimator(context)
     protocol = {
         # Of discrete data p(x) is a probability and at most 1; of real data a density, which depends on the units.
         "p_of_x": "probability" if discrete(model) else "density",

@@ -10,9 +10,8 @@ from torch import Tensor
 from torch.distributions import Distribution, constraints
 
 from vaekit.data.batch import Batch
-from vaekit.distributions.chain import levels
+from vaekit.distributions.chain import LatentCache, levels
 from vaekit.distributions.masked import log_prob
-from vaekit.distributions.trail import Trail
 from vaekit.evaluation.likelihood import prior_is_bound, without_chance
 from vaekit.models.draw import bare, beside, named
 
@@ -47,7 +46,7 @@ def why_not_real(model: Any, batch: Batch) -> str | None:
     # E[p̂(z)] = p(z), but neither its powers nor moves that are accepted by it are those of p(z) in the mean.
     if prior_is_bound(model):
         return "log p(z) of its prior is itself an estimate, with draws of its own"
-    before = Trail()
+    before = LatentCache()
     for name, conditional in levels(model.encode(batch.x, batch.condition)).items():
         q = conditional(before)
         support = _support(q)

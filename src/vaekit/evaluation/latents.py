@@ -14,9 +14,8 @@ from torch import Tensor
 from vaekit.data.batch import Batch
 from vaekit.data.formats.content import decoding, unreadable
 from vaekit.data.formats.numpy import check_npy, check_npz
-from vaekit.distributions.chain import levels
+from vaekit.distributions.chain import LatentCache, levels
 from vaekit.distributions.moments import moments
-from vaekit.distributions.trail import Trail
 from vaekit.errors import UserError
 from vaekit.evaluation.collect import Column
 from vaekit.evaluation.likelihood import evaluating
@@ -49,7 +48,7 @@ def encodings(
     discrete: dict[str, bool] = {}
     with evaluating(model, seed):
         for batch in batches:
-            before = Trail()
+            before = LatentCache()
             for name, conditional in levels(model.encode(batch.x, batch.condition)).items():
                 q = conditional(before)
                 before[name], scale = moments(q)

@@ -6,8 +6,8 @@ import math
 
 from torch import Tensor, distributions, nn
 
-from vaekit.config import part
-from vaekit.distributions.independent_bernoulli import IndependentBernoulli
+from vaekit.distributions.bernoulli import IndependentBernoulli
+from vaekit.parts.record import part
 
 
 @part("likelihood/bernoulli", paper="Kingma & Welling 2013, appendix C.1")

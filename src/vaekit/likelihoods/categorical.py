@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.distributions import Independent, OneHotCategorical
 
-from vaekit.config import part
+from vaekit.parts.record import part
 
 
 @part("likelihood/categorical")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, distributions, nn
 
-from vaekit.config import part
-from vaekit.distributions import large
-from vaekit.distributions.zero_inflated import ZeroInflated
-from vaekit.networks.positive import positive
+from vaekit.distributions import counts as large
+from vaekit.distributions.counts import ZeroInflated
+from vaekit.networks.network import positive
+from vaekit.parts.record import part
 
 
 @part("likelihood/poisson")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from vaekit import distributions
-from vaekit.config import part
-from vaekit.distributions.discretized_logistic import checked_levels
+from vaekit.distributions.logistic import checked_levels
 from vaekit.likelihoods.location_scale import LocationScale
+from vaekit.parts.record import part
 
 
 @part("likelihood/discretized-logistic", paper="Kingma et al. 2016; Salimans et al. 2017")

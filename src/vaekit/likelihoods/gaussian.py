@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from vaekit.checks import check_number
-from vaekit.config import part
-from vaekit.distributions.optimal_normal import OptimalNormal
+from vaekit.distributions.normal import OptimalNormal
 from vaekit.likelihoods.location_scale import LocationScale
+from vaekit.parts.record import part
 
 
 @part("likelihood/gaussian", paper="Kingma & Welling 2013, appendix C.2")

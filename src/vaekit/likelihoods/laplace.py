@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, distributions
 
-from vaekit.config import part
 from vaekit.likelihoods.location_scale import LocationScale
+from vaekit.parts.record import part
 
 
 @part("likelihood/laplace")

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
 from vaekit import distributions
-from vaekit.config import part
-from vaekit.distributions.discretized_logistic import checked_levels
-from vaekit.networks.positive import checked_minimum, positive
+from vaekit.distributions.logistic import checked_levels
+from vaekit.networks.network import checked_minimum, positive
+from vaekit.parts.record import part
 
 
 @part("likelihood/logistic-mixture", paper="Salimans et al. 2017, section 2")

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.distributions import Independent
 
 from vaekit import distributions
-from vaekit.config import part
-from vaekit.distributions.discretized_logistic import checked_levels
-from vaekit.networks.positive import positive
+from vaekit.distributions.logistic import checked_levels
+from vaekit.networks.network import positive
+from vaekit.parts.record import part
 
 
 @part("likelihood/ordinal", paper="McCullagh 1980")

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import constraints
 
-from vaekit.config import part
 from vaekit.distributions.autoregressive import Autoregressive, Choose, Places
-from vaekit.distributions.discretized_logistic import Levels
+from vaekit.distributions.logistic import Levels
 from vaekit.likelihoods.bernoulli import Bernoulli
 from vaekit.likelihoods.logistic_mixture import LogisticMixture
 from vaekit.networks.masked import AtPlaces, MaskedLayers
+from vaekit.parts.record import part
 
 
 class PixelDecoder(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vaekit.networks.positive import checked_minimum, positive
+from vaekit.networks.network import checked_minimum, positive
 
 
 class FixedScale(nn.Module):

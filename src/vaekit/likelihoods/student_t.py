@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vaekit.config import part
-from vaekit.distributions import large
+from vaekit.distributions import counts as large
 from vaekit.likelihoods.location_scale import LocationScale
-from vaekit.networks.positive import positive
+from vaekit.networks.network import positive
+from vaekit.parts.record import part
 
 LEAST = 2.0
 START = 10.0

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
-from vaekit.config import part
 from vaekit.likelihoods.scale import make_scale
+from vaekit.parts.record import part
 
 
 @part("likelihood/unit-gaussian", paper="Kingma & Welling 2013, section 5")

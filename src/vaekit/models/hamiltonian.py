@@ -8,15 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.distributions.chain import Chain
 from vaekit.distributions.leapfrog import Evolved, Leapfrog
 from vaekit.distributions.masked import log_prob
 from vaekit.errors import UserError
-from vaekit.models.draw import Draw, Latent
-from vaekit.models.drawing import check_one_space
+from vaekit.models.draw import Draw, Latent, check_one_space
 from vaekit.models.vae import VAE
+from vaekit.parts.record import part
 
 
 @part("model/hamiltonian", paper="Caterini et al. 2018")

@@ -10,11 +10,10 @@ from torch.distributions import Categorical, Distribution, OneHotCategorical
 from torch.nn.functional import one_hot
 
 from vaekit import distributions
-from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.distributions.masked import log_prob
-from vaekit.models.draw import Draw, Latent
-from vaekit.models.drawing import draw_latents
+from vaekit.models.draw import Draw, Latent, draw_latents
+from vaekit.parts.record import part
 
 
 @part("model/m2", paper="Kingma, Rezende, Mohamed & Welling 2014, section 2")

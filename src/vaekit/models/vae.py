@@ -6,13 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.distributions.chain import levels
 from vaekit.distributions.masked import log_prob
 from vaekit.errors import UserError
-from vaekit.models.draw import Draw, bare, named
-from vaekit.models.drawing import draw_latents
+from vaekit.models.draw import Draw, bare, draw_latents, named
+from vaekit.parts.record import part
 
 
 @part("model/vae", paper="Kingma & Welling 2013; Rezende et al. 2014")
@@ -61,8 +60,8 @@ class VAE(nn.Module):
         # The prior first: in training a code book moves on once the posterior has rounded a batch to it.
         prior = self.prior(batch.condition)
         latents, penalty = draw_latents(self.posterior(batch.x, batch.condition), prior, samples, frozen_q)
-        p = self.likelihood(bare(latents.trail), batch.condition)
-        # Without the trail, whose states are as large as what a backward pass keeps.
+        p = self.likelihood(bare(latents.cache), batch.condition)
+        # Without the cache, whose states are as large as what a backward pass keeps.
         return Draw(dict(latents), log_prob(p, batch.x, batch.mask), penalty)
 
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:

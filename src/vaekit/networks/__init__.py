@@ -11,21 +11,16 @@ concatenating it to the input but computes each part once when their leading axe
 """
 
 from vaekit.networks.codebook import GradientCodebook, MovingAverageCodebook
-from vaekit.networks.concatenate import Concatenate
 from vaekit.networks.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
 from vaekit.networks.deep_latent import DeepLatent
 from vaekit.networks.dense_ladder import DenseBottomUp, DenseRung
-from vaekit.networks.gated import GatedMLP
 from vaekit.networks.gated_convolutional import GatedConvolutionalDecoder, GatedConvolutionalEncoder
 from vaekit.networks.grid_ladder import GridBottomUp, GridRung
-from vaekit.networks.input import LogInput
 from vaekit.networks.ladder import Ladder
-from vaekit.networks.linear import Affine
-from vaekit.networks.mlp import MLP
+from vaekit.networks.mlp import MLP, Affine, GatedMLP, ResidualMLP
 from vaekit.networks.network import Network
-from vaekit.networks.only import OnlyCondition, OnlyLatent
-from vaekit.networks.residual import ResidualMLP
 from vaekit.networks.tutorial import TutorialDecoder, TutorialEncoder
+from vaekit.networks.wrappers import Concatenate, LogInput, OnlyCondition, OnlyLatent
 
 __all__ = [
     "MLP",

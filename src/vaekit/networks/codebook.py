@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
 from vaekit.checks import check_number
-from vaekit.config import part
+from vaekit.parts.record import part
 
 
 @part("codebook/moving-average", paper="van den Oord et al. 2017, appendix A.1; restarts: Dhariwal et al. 2020")
@@ -43,7 +43,7 @@ class MovingAverageCodebook(nn.Module):
         self.register_buffer("total", torch.zeros(num_codes, code_dim))
 
     @torch.no_grad()
-    def follow(self, vectors: Tensor, indices: Tensor) -> Tensor:
+    def update(self, vectors: Tensor, indices: Tensor) -> Tensor:
         """Move the codes towards ``vectors`` ``(batch, places, code_dim)`` (in training) and return no loss."""
         if self.training:
             flat = vectors.reshape(-1, self.code_dim).to(self.total.dtype)
@@ -79,7 +79,7 @@ class GradientCodebook(nn.Module):
         self.num_codes, self.code_dim = num_codes, code_dim
         self.embedding = nn.Parameter(torch.randn(num_codes, code_dim))
 
-    def follow(self, vectors: Tensor, indices: Tensor) -> Tensor:
+    def update(self, vectors: Tensor, indices: Tensor) -> Tensor:
         """The code book loss of ``vectors`` ``(batch, places, code_dim)``, shape ``(batch,)``."""
         return (vectors.detach() - self.embedding[indices]).square().sum((-2, -1))
 

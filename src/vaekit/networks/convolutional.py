@@ -7,9 +7,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from vaekit.config import part
 from vaekit.networks.layer import Conv2d, ConvTranspose2d, Linear
 from vaekit.networks.network import FlatHead, Shape, activation_of, initialize, of_condition, over_leading, size
+from vaekit.parts.record import part
 
 
 def halvings(length: int, times: int) -> list[int]:

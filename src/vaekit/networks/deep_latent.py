@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from vaekit.config import part
 from vaekit.networks.layer import Linear
+from vaekit.parts.record import part
 
 
 @part("network/deep-latent", paper="Rezende et al. 2014, section 2")

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from vaekit.config import part
 from vaekit.networks.block import Block, dense_block, scaled
 from vaekit.networks.layer import Linear
 from vaekit.networks.network import FlatHead, Shape, dimensions, of_condition, size
+from vaekit.parts.record import part
 
 
 @part("rung/dense", paper="Sønderby et al. 2016; Child 2021")

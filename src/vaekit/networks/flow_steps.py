@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vaekit.networks.layer import Linear
-from vaekit.networks.positive import positive
+from vaekit.networks.network import positive
 
 
 class MaskedLinear(nn.Linear):

@@ -7,11 +7,11 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from vaekit.config import part
-from vaekit.networks.concatenate import side_by_side
 from vaekit.networks.convolutional import GridHead, halvings
-from vaekit.networks.gated import GatedMLP
+from vaekit.networks.mlp import GatedMLP
 from vaekit.networks.network import FlatHead, Shape, initialize, of_condition, over_leading, size
+from vaekit.networks.wrappers import side_by_side
+from vaekit.parts.record import part
 
 KERNELS = (7, 3, 5)
 

@@ -8,11 +8,10 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from vaekit.config import part
-from vaekit.distributions.trail import follow
+from vaekit.distributions.chain import cached_state
 from vaekit.networks.layer import Linear
-from vaekit.networks.network import of_condition
-from vaekit.networks.positive import checked_minimum, positive
+from vaekit.networks.network import checked_minimum, of_condition, positive
+from vaekit.parts.record import part
 
 
 class Place:
@@ -90,7 +89,7 @@ class Ladder(nn.Module):
         def step(index: int, place: Place, z: Tensor) -> Place:
             return self._arrive(index + 1, self.rungs[index].take(place.onward, z))  # type: ignore[operator]
 
-        return follow(latents, self.names, (self, id(condition)), start, step)
+        return cached_state(latents, self.names, (self, id(condition)), start, step)
 
     def _arrive(self, index: int, h: Tensor) -> Place:
         rung = self.rungs[index] if index < len(self.rungs) else None

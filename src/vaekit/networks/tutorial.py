@@ -9,9 +9,9 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from vaekit.config import part
 from vaekit.networks.layer import ConvTranspose2d
 from vaekit.networks.network import FlatHead, initialize, of_condition, over_leading
+from vaekit.parts.record import part
 
 
 @part("network/tutorial-encoder", paper="TensorFlow tutorial: Convolutional Variational Autoencoder")

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
-from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.models.draw import beside
 from vaekit.networks.mlp import MLP
 from vaekit.objectives.objective import Matching, Player, Value, from_prior
+from vaekit.parts.record import part
 from vaekit.schedules import Step, at_least
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 from torch import Tensor
 
-from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.errors import UserError
 from vaekit.models.draw import Draw, beside
 from vaekit.objectives.discrepancy import checked_kernel, gram, sliced_wasserstein, u_statistic
 from vaekit.objectives.objective import Matching, Value, from_prior
+from vaekit.parts.record import part
 from vaekit.schedules import Step, at_least
 
 

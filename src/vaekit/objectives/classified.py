@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from vaekit.checks import check_number
-from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.objectives.objective import Objective, Player, Value
+from vaekit.parts.record import part
 from vaekit.schedules import Step
 
 
@@ -64,5 +64,5 @@ class Classified(Objective):
     def networks(self) -> tuple[nn.Module, ...]:
         return self.objective.networks()
 
-    def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
-        return self.objective.watch(figures, last)
+    def selection_metric(self, figures: Mapping[str, float], last: Step) -> float | None:
+        return self.objective.selection_metric(figures, last)

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.models.draw import Draw, Latent
 from vaekit.objectives.objective import Objective, Value
+from vaekit.parts.record import part
 from vaekit.schedules import Step, at_least
 
 

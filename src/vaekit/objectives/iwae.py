@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.objectives.objective import Objective, Value
+from vaekit.parts.record import part
 from vaekit.schedules import Step, at_least
 
 

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import torch
 
-from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.objectives.objective import Objective, Value
+from vaekit.parts.record import part
 from vaekit.schedules import Step
 
 
@@ -31,6 +31,6 @@ class LogPrior(Objective):
         log_pz = draw.expect(torch.stack(levels).sum(0)).mean(0)
         return Value(log_pz, {"log_pz": log_pz})
 
-    def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
+    def selection_metric(self, figures: Mapping[str, float], last: Step) -> float | None:
         """The bound, which changes by the prior alone; without a density of q nothing, and the last is kept."""
         return figures.get("elbo")

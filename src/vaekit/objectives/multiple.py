@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.objectives.objective import Objective, Player, Value, sides
+from vaekit.parts.record import part
 from vaekit.schedules import Schedule, Step, at, at_least
 
 

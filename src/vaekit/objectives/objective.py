@@ -75,7 +75,7 @@ class Objective:
         """Networks of the objective's own: moved to the device and kept in the state, but no part of the model."""
         return (self,) if isinstance(self, nn.Module) else ()
 
-    def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
+    def selection_metric(self, figures: Mapping[str, float], last: Step) -> float | None:
         """The figure by which epochs are compared, higher is better; ``None`` if none would do and the last is kept.
 
         Args:
@@ -89,7 +89,7 @@ class Objective:
 class Matching(Objective):
     """Base of objectives that lead the codes of all data to the prior, and not those of a row."""
 
-    def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
+    def selection_metric(self, figures: Mapping[str, float], last: Step) -> float | None:
         """No figure of the validation split knows how well the codes match the prior: the last epoch is kept."""
         return None
 

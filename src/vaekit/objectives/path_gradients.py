@@ -14,9 +14,9 @@ from typing import Any
 
 from torch import Tensor
 
-from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.objectives.objective import Objective, Value
+from vaekit.parts.record import part
 from vaekit.schedules import Schedule, Step, at, at_least, weighted
 
 
@@ -45,7 +45,7 @@ class StickingTheLanding(Objective):
         terms = draw.terms
         return Value(draw.penalized(terms["log_px"] - weighted(at(self.beta, step), terms["kl"])), terms)
 
-    def watch(self, figures: Mapping[str, float], last: Step) -> float | None:
+    def selection_metric(self, figures: Mapping[str, float], last: Step) -> float | None:
         return figures["log_px"] - at(self.beta, last) * figures.get("kl", 0.0)
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.kernels.double import double
 from vaekit.objectives.objective import Objective, Value
+from vaekit.parts.record import part
 from vaekit.schedules import Step, at_least
 
 

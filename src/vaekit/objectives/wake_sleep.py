@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.errors import UserError
 from vaekit.models.draw import bare
 from vaekit.objectives.objective import Objective, Player, Value, from_prior, sides
+from vaekit.parts.record import part
 from vaekit.schedules import Step, at_least
 
 

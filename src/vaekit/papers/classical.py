@@ -12,6 +12,7 @@ from torch import Tensor
 
 from vaekit import classical
 from vaekit import data as data_sets
+from vaekit.atomic import write_json
 from vaekit.classical import Binary, Factors, ProbabilisticPCA, Slab, SparseCoding
 from vaekit.data.dataset import Dataset
 from vaekit.data.kinds import Real
@@ -23,12 +24,11 @@ from vaekit.papers.page import cover_of
 from vaekit.papers.paper import Reproduction, Request, Row, commit, find, paper
 from vaekit.posteriors import Diagonal
 from vaekit.priors import StandardNormal
+from vaekit.progress import say
 from vaekit.report import write_report
+from vaekit.run.config import read_config
 from vaekit.schedules import Cosine
 from vaekit.training import Run, Settings, fit
-from vaekit.training.files import write_json
-from vaekit.training.progress import say
-from vaekit.training.run import read_config
 
 EPOCHS = 40
 LINEAR_DIM = 10

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from vaekit.data.dataset import Dataset
 from vaekit.evaluation import evaluate
 from vaekit.papers.paper import Paper, Reproduction, Request, enroll
+from vaekit.progress import Bar
 from vaekit.training import Run
-from vaekit.training.progress import Bar
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from vaekit.atomic import load_module_tensors, module_tensors, read_tensors, write_tensors
 from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader
+from vaekit.distributed.device import choose_device
 from vaekit.errors import Interrupted
 from vaekit.evaluation.hmc import density_at, move
 from vaekit.papers.experiment import Job, Trained
-from vaekit.training.device import choose_device
-from vaekit.training.files import load_module_tensors, module_tensors, read_tensors, write_tensors
-from vaekit.training.interrupt import listening
-from vaekit.training.progress import Bar, say
+from vaekit.progress import Bar, say
+from vaekit.signals import listening
 
 LEAPFROG, ACCEPTANCE, UPDATES, BATCH, RATE = 10, 0.9, 5, 100, 1e-3
 STATE = "state/mcem.safetensors"

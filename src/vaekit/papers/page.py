@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from vaekit.atomic import replacing
 from vaekit.papers.paper import UNVERIFIED, Paper, Row
 from vaekit.plots.curves import courses
 from vaekit.report.head import Cover
 from vaekit.report.page import command, document, pair, paragraph, section, table, text
 from vaekit.report.page import figure as picture
-from vaekit.training.files import replacing
-from vaekit.training.run import Run
+from vaekit.run.run import Run
 
 NO_BREAK = "\u00a0"
 

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vaekit import data as data_sets
+from vaekit.atomic import read_json, write_json
 from vaekit.data.dataset import Dataset
 from vaekit.errors import Interrupted, UserError
 from vaekit.papers.experiment import Budget, Experiment, Figure, Job, Variant
 from vaekit.papers.page import experiment_page
 from vaekit.papers.paper import Reproduction, Request, Row, commit, find
+from vaekit.progress import say
 from vaekit.report import write_report
-from vaekit.training.files import read_json, write_json
-from vaekit.training.progress import say
 
 MEASURED = "figures.json"  # in the folder of a run
 

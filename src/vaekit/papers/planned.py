@@ -11,11 +11,11 @@ import torch
 from vaekit import recipes
 from vaekit.data.dataset import Dataset
 from vaekit.papers.experiment import Job, Trained
+from vaekit.parts.specification import literal
+from vaekit.progress import say
 from vaekit.recipes import Plan
 from vaekit.schedules import Schedule
-from vaekit.small_form import literal
 from vaekit.training import Run, Settings, fit
-from vaekit.training.progress import say
 
 
 def by_recipe(name: str, settings: dict[str, Any] | None = None, **options: Any) -> Callable[[Job], Trained]:

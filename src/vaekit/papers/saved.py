@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from vaekit.atomic import read_json, write_json
 from vaekit.errors import UserError
 from vaekit.papers.paper import BUDGETS, Paper, Request, Row
-from vaekit.training.files import read_json, write_json
 
 ASKED = "request.json"
 # What a request says beside its folder, and whether it is resumed.

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from vaekit import data as data_sets
+from vaekit.atomic import write_json
 from vaekit.data.dataset import Dataset, Split
 from vaekit.data.kinds import Binary
 from vaekit.data.loader import Loader
@@ -26,11 +27,10 @@ from vaekit.papers.tutorial_pictures import decoded, tutorial_pictures
 from vaekit.plots.manifold import quantile_plane
 from vaekit.posteriors import Diagonal, Point
 from vaekit.priors import StandardNormal
+from vaekit.progress import say
 from vaekit.report import write_report
+from vaekit.run.config import read_config
 from vaekit.training import Run, Settings, fit
-from vaekit.training.files import write_json
-from vaekit.training.progress import say
-from vaekit.training.run import read_config
 
 EPOCHS = 10
 CELLS = 20

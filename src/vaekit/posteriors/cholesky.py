@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vaekit.config import part
-from vaekit.distributions.cholesky_normal import CholeskyNormal
-from vaekit.networks.positive import checked_minimum, positive
+from vaekit.distributions.full_covariance import CholeskyNormal
+from vaekit.networks.network import checked_minimum, positive
+from vaekit.parts.record import part
 
 
 @part("posterior/cholesky", paper="Kingma & Welling 2019, algorithm 2")

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 from torch.nn.functional import softplus
 
-from vaekit.config import part
+from vaekit.parts.record import part
 
 
 @part("posterior/committed", paper="Razavi et al. 2019, section 2.2")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
-from vaekit.config import part
-from vaekit.networks.positive import checked_minimum, positive
+from vaekit.networks.network import checked_minimum, positive
+from vaekit.parts.record import part
 
 
 @part("posterior/diagonal", paper="Kingma & Welling 2013, appendix C.2")

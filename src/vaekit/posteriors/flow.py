@@ -6,10 +6,10 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from vaekit.config import part
 from vaekit.distributions.flow import Flow
 from vaekit.networks.flow_steps import AutoregressiveStep, CouplingStep, back, through
-from vaekit.networks.positive import checked_minimum, positive
+from vaekit.networks.network import checked_minimum, positive
+from vaekit.parts.record import part
 
 
 @part("posterior/inverse-autoregressive", paper="Kingma et al. 2016, section 3")

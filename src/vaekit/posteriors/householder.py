@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vaekit.config import part
-from vaekit.distributions.householder_normal import HouseholderNormal
+from vaekit.distributions.full_covariance import HouseholderNormal
 from vaekit.networks.layer import Linear
-from vaekit.networks.positive import checked_minimum, positive
+from vaekit.networks.network import checked_minimum, positive
+from vaekit.parts.record import part
 
 
 @part("posterior/householder", paper="Tomczak & Welling 2016")

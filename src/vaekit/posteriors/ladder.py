@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
 from vaekit import distributions
-from vaekit.config import part
-from vaekit.distributions.trail import Trail
+from vaekit.distributions.chain import LatentCache
 from vaekit.networks.ladder import Place
-from vaekit.networks.positive import checked_minimum, positive
+from vaekit.networks.network import checked_minimum, positive
+from vaekit.parts.record import part
 
 Parameters = tuple[Tensor, Tensor]
 
@@ -89,7 +89,7 @@ def _from_the_top(
     ladder, features = posterior.ladder, posterior.encoder(x, condition)  # type: ignore[operator]
 
     def level(head: nn.Module, d: Tensor):
-        def distribution(before: Trail) -> Independent:
+        def distribution(before: LatentCache) -> Independent:
             loc, scale = parameters(head, d, ladder.place(before, condition))  # type: ignore[operator]
             return Independent(Normal(loc, scale, validate_args=False), 1, validate_args=False)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vaekit.config import part
 from vaekit.distributions import LowRankNormal
-from vaekit.networks.positive import checked_minimum, positive
+from vaekit.networks.network import checked_minimum, positive
+from vaekit.parts.record import part
 
 
 @part("posterior/low-rank", paper="Rezende et al. 2014, section 4.3")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vaekit.config import part
 from vaekit.distributions.point_mass import PointMass
+from vaekit.parts.record import part
 
 
 @part("posterior/point")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from vaekit.checks import check_number
-from vaekit.config import part
 from vaekit.distributions.codes import Rounded, nearest_on_grid, on_grid
+from vaekit.parts.record import part
 
 
 @part("posterior/quantized", paper="van den Oord et al. 2017, section 3")
@@ -54,5 +54,5 @@ class Quantized(nn.Module):
         commitment = self.commitment * (vectors - codes.detach()).square().sum((-3, -2, -1))
         # The codes of this batch are read before the book moves on.
         places = vectors.movedim(-3, -1).flatten(-3, -2)
-        penalty = commitment + self.codebook.follow(places, indices.flatten(-2))  # type: ignore[operator]
+        penalty = commitment + self.codebook.update(places, indices.flatten(-2))  # type: ignore[operator]
         return Rounded(vectors, codes.detach(), indices, penalty)

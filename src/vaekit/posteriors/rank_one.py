@@ -6,9 +6,9 @@ import math
 
 from torch import Tensor, nn
 
-from vaekit.config import part
-from vaekit.distributions.rank_one_normal import RankOneNormal
-from vaekit.networks.positive import checked_minimum, positive
+from vaekit.distributions.full_covariance import RankOneNormal
+from vaekit.networks.network import checked_minimum, positive
+from vaekit.parts.record import part
 
 
 @part("posterior/rank-one", paper="Rezende et al. 2014, section 4.3")

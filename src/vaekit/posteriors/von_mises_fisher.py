@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from vaekit.config import part
 from vaekit.distributions.von_mises_fisher import VonMisesFisher as Direction
-from vaekit.networks.positive import positive
+from vaekit.networks.network import positive
+from vaekit.parts.record import part
 
 
 @part("posterior/von-mises-fisher", paper="Davidson et al. 2018, section 3")

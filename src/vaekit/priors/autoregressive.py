@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import log_softmax, one_hot
 
-from vaekit.config import part
 from vaekit.distributions.codes import Codes
 from vaekit.networks.masked import MaskedConvolution
 from vaekit.networks.network import over_leading
+from vaekit.parts.record import part
 
 
 @part("prior/autoregressive-codes", paper="van den Oord et al. 2016 (PixelCNN); van den Oord et al. 2017, section 4")

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from vaekit import distributions
-from vaekit.config import part
-from vaekit.networks.positive import positive
+from vaekit.networks.network import positive
+from vaekit.parts.record import part
 from vaekit.priors.flow import zuko
 
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from vaekit import distributions
-from vaekit.config import part
-from vaekit.networks.concatenate import side_by_side
+from vaekit.networks.wrappers import side_by_side
+from vaekit.parts.record import part
 
 
 @part("prior/chain", paper="Rezende et al. 2014; Tomczak & Welling 2018, section 4")

@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaekit.config import part
 from vaekit.errors import unknown
+from vaekit.parts.record import part
 
 KINDS = {"nsf": "NSF", "maf": "MAF"}
 

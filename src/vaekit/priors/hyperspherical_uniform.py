@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vaekit.config import part
 from vaekit.distributions.von_mises_fisher import HypersphericalUniform as Uniform
+from vaekit.parts.record import part
 
 
 @part("prior/hyperspherical-uniform", paper="Davidson et al. 2018, section 3")

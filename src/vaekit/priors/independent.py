@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from vaekit import distributions
-from vaekit.config import part
+from vaekit.parts.record import part
 
 
 @part("prior/independent", paper="Rezende et al. 2014, section 2")

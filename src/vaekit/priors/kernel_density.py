@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
-from vaekit.config import part
 from vaekit.data.batch import Batch
 from vaekit.distributions.mixture import Mixture
 from vaekit.errors import UserError
+from vaekit.parts.record import part
 
 WIDTHS = torch.logspace(-2, 0.3, 24)  # of the spread of the encodings
 
@@ -44,7 +44,7 @@ class KernelDensity(nn.Module):
         self.points = nn.Parameter(torch.randn(num_points, latent_dim), requires_grad=False)
         self.scale = nn.Parameter(torch.ones(latent_dim), requires_grad=False)
 
-    def begin(self, model: nn.Module, rows: Callable[[int], Batch]) -> None:
+    def initialize_from_data(self, model: nn.Module, rows: Callable[[int], Batch]) -> None:
         """
         Raises:
             UserError: always: no step of a training would move it.

@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
 from vaekit import distributions
-from vaekit.config import part
-from vaekit.distributions.trail import Trail
+from vaekit.distributions.chain import LatentCache
+from vaekit.parts.record import part
 
 
 @part("prior/ladder", paper="Sønderby et al. 2016; Child 2021")
@@ -29,7 +29,7 @@ class Ladder(nn.Module):
         self.ladder = ladder
 
     def forward(self, condition: Tensor | None = None) -> distributions.Chain:
-        def level(before: Trail) -> Independent:
+        def level(before: LatentCache) -> Independent:
             loc, scale = self.ladder.place(before, condition).prior  # type: ignore[operator]
             return Independent(Normal(loc, scale, validate_args=False), 1, validate_args=False)
 

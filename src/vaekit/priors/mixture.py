@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
 from vaekit.checks import check_number
-from vaekit.config import part
 from vaekit.distributions.mixture import Mixture
 from vaekit.errors import UserError
-from vaekit.networks.positive import positive, raw_of
+from vaekit.networks.network import positive, raw_of
+from vaekit.parts.record import part
 
 
 @part("prior/mixture", paper="Tomczak & Welling 2018, section 4 (baseline)")

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent
 
-from vaekit.config import part
-from vaekit.distributions.unit_normal import UnitNormal
+from vaekit.distributions.normal import UnitNormal
+from vaekit.parts.record import part
 
 
 @part("prior/standard-normal", paper="Kingma & Welling 2013")

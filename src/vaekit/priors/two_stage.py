@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
 from vaekit import distributions
-from vaekit.config import part
 from vaekit.networks.mlp import MLP
-from vaekit.networks.positive import checked_minimum, positive
+from vaekit.networks.network import checked_minimum, positive
+from vaekit.parts.record import part
 
 
 @part("prior/two-stage", paper="Dai & Wipf 2019")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from vaekit.config import part
-from vaekit.distributions.one_hots import OneHots, variables_of
+from vaekit.distributions.categorical import OneHots, variables_of
+from vaekit.parts.record import part
 
 
 @part("prior/uniform-categorical", paper="Jang et al. 2017, section 4.2")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vaekit.config import part
 from vaekit.distributions.codes import Codes, UniformIndices
+from vaekit.parts.record import part
 
 
 @part("prior/uniform-codes", paper="van den Oord et al. 2017, section 3.1")

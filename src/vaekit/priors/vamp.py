@@ -8,11 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaekit.config import part
 from vaekit.data.batch import Batch
-from vaekit.distributions.chosen import Chosen
-from vaekit.distributions.mixture import Mixture
+from vaekit.distributions.mixture import Chosen, Mixture
 from vaekit.errors import UserError, unknown
+from vaekit.parts.record import part
 
 STARTS = ("data", "random")
 WEIGHTS = ("uniform", "learned")
@@ -85,7 +84,7 @@ class Vamp(nn.Module):
         self.logits = nn.Parameter(torch.zeros(num_components), requires_grad=weights == "learned")
 
     @torch.no_grad()
-    def begin(self, model: nn.Module, rows: Callable[[int], Batch]) -> None:
+    def initialize_from_data(self, model: nn.Module, rows: Callable[[int], Batch]) -> None:
         """Take the pseudo-inputs from the training rows, if that is how they start.
 
         Raises:

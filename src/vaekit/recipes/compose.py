@@ -7,12 +7,12 @@ from typing import Any
 
 from torch import nn
 
-import vaekit.registered  # noqa: F401 - so that parts can be named
-from vaekit.building import build, needs_python
-from vaekit.config import parts
+import vaekit.parts.registry  # noqa: F401 - so that parts can be named
 from vaekit.data.dataset import Dataset
 from vaekit.errors import UserError, unknown
-from vaekit.small_form import parse
+from vaekit.parts.build import build, needs_python
+from vaekit.parts.record import parts
+from vaekit.parts.specification import parse
 
 
 def make_part(slot: str, text: str, **context: Any) -> Any:

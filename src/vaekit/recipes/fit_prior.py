@@ -13,20 +13,22 @@ import torch
 from torch import Tensor
 
 from vaekit import __version__
-from vaekit.config import from_document, to_document
+from vaekit.atomic import module_tensors, write_tensors
 from vaekit.data.dataset import Dataset, Split
 from vaekit.data.loader import Loader
 from vaekit.errors import UserError
 from vaekit.evaluation.collect import Column
 from vaekit.evaluation.likelihood import bound, evaluating
 from vaekit.objectives import LogPrior
+from vaekit.parts.record import from_document, to_document
+from vaekit.parts.specification import parse
 from vaekit.recipes.compose import make_part, surroundings
+from vaekit.run.config import read_config
+from vaekit.run.folder import fresh_folder, open_folder, take_place
+from vaekit.run.metrics import rewrite_metrics
+from vaekit.run.run import Run, load
 from vaekit.schedules import Schedule
-from vaekit.small_form import parse
-from vaekit.training.files import module_tensors, write_tensors
 from vaekit.training.fit import fit
-from vaekit.training.folder import fresh_folder, open_folder, take_place
-from vaekit.training.run import Run, load, read_config, rewrite_metrics
 from vaekit.training.settings import Phase
 
 DEFAULTS: dict[str, Any] = {"prior": "mixture:num_components=50", "epochs": 20, "learning_rate": 1e-3, "seed": 0}

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from vaekit.building import fitting
 from vaekit.data.dataset import Dataset
 from vaekit.errors import UserError, unknown
+from vaekit.parts.build import fitting
 from vaekit.recipes.defaults import Defaults
 from vaekit.training.settings import Phase
 

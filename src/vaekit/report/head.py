@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from vaekit.parts.specification import spelled
 from vaekit.report.material import Material
 from vaekit.report.page import command, paragraph, text
-from vaekit.small_form import spelled
 
 
 class Cover(NamedTuple):

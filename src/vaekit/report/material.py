@@ -18,7 +18,7 @@ from vaekit.evaluation.latents import Encoding, encodings
 from vaekit.evaluation.likelihood import evaluating
 from vaekit.evaluation.traversal import Ranking, rank_units, traverse
 from vaekit.plots.grid import is_image
-from vaekit.training.run import Run
+from vaekit.run.run import Run
 
 SAMPLES_SHOWN, ROWS_SHOWN, UNITS_SHOWN, STEPS, RANGE = 64, 32, 10, 11, 3.0
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from vaekit.atomic import replacing
 from vaekit.data.dataset import Dataset
 from vaekit.errors import UserError
 from vaekit.evaluation.doctor import Finding
@@ -12,8 +13,7 @@ from vaekit.report.head import Cover, cover_of
 from vaekit.report.material import gather
 from vaekit.report.page import document
 from vaekit.report.sections import body
-from vaekit.training.files import replacing
-from vaekit.training.run import Run
+from vaekit.run.run import Run
 
 
 def write_report(

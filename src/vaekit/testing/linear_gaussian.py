@@ -190,7 +190,7 @@ def _random_map(latent_dim: int, data_dim: int, seed: int) -> tuple[Tensor, Tens
 
 
 def _raw(scale: Tensor, minimum: float) -> Tensor:
-    """The inverse of :func:`vaekit.networks.positive.positive`."""
+    """The inverse of :func:`vaekit.networks.network.positive`."""
     return torch.expm1(scale - minimum).log() - math.log(math.expm1(1 - minimum))
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vaekit.config import is_part
 from vaekit.data.batch import Batch
 from vaekit.errors import UserError
 from vaekit.objectives.objective import Value
+from vaekit.parts.record import is_part
 from vaekit.schedules import Step
 from vaekit.testing.copies import another, precise
 from vaekit.testing.gradients import check_gradient

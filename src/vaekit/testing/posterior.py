@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from vaekit.distributions.chain import levels
-from vaekit.distributions.trail import Trail
+from vaekit.distributions.chain import LatentCache, levels
 from vaekit.testing.copies import another, flat, own_parameters, precise, unflat
 from vaekit.testing.density import check_law
 from vaekit.testing.divergences import check_divergences_from
@@ -177,7 +176,7 @@ def _of_rows(drawn: Any, rows: Any, count: int) -> Any:
 
 def flat_mean(q: Distribution) -> Tensor:
     """The mean of each row as one vector, ``(batch, units)``."""
-    before = Trail()
+    before = LatentCache()
     for name, conditional in levels(q).items():
         before[name] = conditional(before).mean
     return torch.cat([value.flatten(1) for value in before.values()], dim=1)

@@ -11,7 +11,7 @@ from typing import Any
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from vaekit.config import from_document, is_part, to_document
+from vaekit.parts.record import from_document, is_part, to_document
 from vaekit.testing.statistics import assert_same, reproducible, seeded
 
 

@@ -1,7 +1,7 @@
 """The one loop, and what surrounds it: the run folder, exact resume, progress."""
 
+from vaekit.run.run import Run, load
 from vaekit.training.fit import fit
-from vaekit.training.run import Run, load
 from vaekit.training.settings import Phase, Settings
 
 __all__ = ["Phase", "Run", "Settings", "fit", "load"]

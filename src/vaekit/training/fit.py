@@ -13,23 +13,24 @@ import torch
 from torch import nn
 
 from vaekit import __version__
-from vaekit.config import to_document
+from vaekit.atomic import NEW
 from vaekit.data.dataset import Dataset, checked
+from vaekit.distributed.context import DistributedContext
 from vaekit.errors import TrainingFailed, UserError
 from vaekit.objectives import ELBO, Objective
-from vaekit.schedules import Schedule
-from vaekit.training.files import NEW
-from vaekit.training.folder import (
+from vaekit.parts.record import to_document
+from vaekit.run.config import FORMAT
+from vaekit.run.folder import (
     clear_folder,
     fresh_folder,
     open_folder,
     recorded_settings,
     removing_what_is_empty,
 )
+from vaekit.run.run import Run
+from vaekit.schedules import Schedule
 from vaekit.training.loop import Training
-from vaekit.training.run import FORMAT, Run
 from vaekit.training.settings import OPEN, Phase, Settings, settled
-from vaekit.training.world import World
 
 
 def fit(
@@ -50,8 +51,7 @@ def fit(
 ) -> Run:
     """Train a model and return its run folder.
 
-    Several processes that ``torchrun`` has started train it together: see :class:`vaekit.training.world.World`. The run
-    folder must be one that all of them see.
+    Processes started by ``torchrun`` train together (:mod:`vaekit.distributed`); all of them must see the run folder.
 
     Args:
         model: what to train; it is moved to the device and changed in place.
@@ -85,15 +85,15 @@ def fit(
         raise ValueError(f"give phases or {', '.join(single)} of a single one, not both")
     phases = tuple(phases) or (Phase(**{"objective": ELBO(), **single}),)
     settings = replace(settings or Settings(), **options)
-    world = World.here()
+    world = DistributedContext.here()
     device = world.device(settings.device)
     world.join(device)
     folder = Path(out) if out is not None else fresh_folder(Path("runs"), data.name)
-    folder = Path(world.hear(f"{folder}")[0])
+    folder = Path(world.all_gather_text(f"{folder}")[0])
     recorded = {name: value for name, value in recorded_settings(folder, resume).items() if name in OPEN}
     settings = settled(
         settings,
-        json.loads(world.hear(json.dumps(recorded))[0]),
+        json.loads(world.all_gather_text(json.dumps(recorded))[0]),
         processes=world.size,
         steps=sum(phase.epochs for phase in phases) * -(-data.train.num_rows // settings.batch_size),
         on=device.type,
@@ -108,20 +108,20 @@ def fit(
         **(note or {}),
     }
     training = Training(model, data, phases, settings, folder, quiet, world)
-    keeper = training.keeper
+    checkpointer = training.checkpointer
     with removing_what_is_empty(folder) if world.first else nullcontext():
         if world.first:
-            keeper.folder = open_folder(folder, config, resume=resume, overwrite=overwrite)
-        keeper.folder = Path(world.hear(f"{keeper.folder}")[0])
+            checkpointer.folder = open_folder(folder, config, resume=resume, overwrite=overwrite)
+        checkpointer.folder = Path(world.all_gather_text(f"{checkpointer.folder}")[0])
         try:
             training.run()
         except Exception as error:
             # The parts do not work together: found at the first step. Nothing is left behind.
-            in_vain = keeper.folder.name == NEW or not isinstance(error, TrainingFailed)
-            if world.first and not keeper.saved and in_vain:
-                clear_folder(keeper.folder)
+            in_vain = checkpointer.folder.name == NEW or not isinstance(error, TrainingFailed)
+            if world.first and not checkpointer.saved and in_vain:
+                clear_folder(checkpointer.folder)
             raise
-    return Run(world.hear(f"{keeper.folder}")[0], data)
+    return Run(world.all_gather_text(f"{checkpointer.folder}")[0], data)
 
 
 def _check_weights(model: nn.Module) -> None:

@@ -15,23 +15,23 @@ from torch import nn
 
 from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader
+from vaekit.distributed.context import DistributedContext
+from vaekit.distributed.microbatches import Microbatches
 from vaekit.errors import Interrupted, TrainingFailed
-from vaekit.evaluation.doctor import Attending
+from vaekit.evaluation.doctor import TrainingMonitor
 from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.likelihood import bound
 from vaekit.kernels import flushing_denormals, keep_pages, rounds_on_processors
+from vaekit.progress import Bar, say
+from vaekit.run.checkpointer import Checkpointer
+from vaekit.run.metrics import read_metrics
+from vaekit.run.state import State
 from vaekit.schedules import Step
-from vaekit.training.interrupt import Ended, listening
-from vaekit.training.keeper import Keeper
-from vaekit.training.moving import Moving
-from vaekit.training.progress import Bar, say
-from vaekit.training.record import line_of, record_of
-from vaekit.training.run import read_metrics
+from vaekit.signals import Ended, listening
+from vaekit.training.epoch_record import line_of, record_of
 from vaekit.training.settings import OPTIMIZERS, Phase, Settings
-from vaekit.training.shares import Shares
-from vaekit.training.state import State
-from vaekit.training.stepper import Stepper
-from vaekit.training.world import World
+from vaekit.training.step import Stepper
+from vaekit.training.trainable import TrainableParts
 
 MOST_SKIPPED_IN_A_ROW = 20
 
@@ -54,22 +54,22 @@ class Training:
         settings: Settings,
         folder: Path,
         quiet: bool,
-        world: World | None = None,
+        world: DistributedContext | None = None,
     ) -> None:
-        self.world = world or World()
+        self.world = world or DistributedContext()
         device = self.world.device(settings.device)
         # Convolutions are faster with the channels last, on processors and on GPUs.
         self.model: Any = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.phases, self.settings = phases, settings
         self.quiet = quiet or not self.world.first
-        self.shares = Shares(self.world, settings.accumulate or self.world.size)
+        self.microbatches = Microbatches(self.world, settings.accumulate or self.world.size)
         self.batches = Loader(data.train, data.kind, device, settings.batch_size)
         self.validation = Loader(data.validation, data.kind, device, max(settings.batch_size, 500))
-        self.state = State(self.model, settings.ema_decay, self.shares.streams)
-        self.keeper = Keeper(folder, self.state)
+        self.state = State(self.model, settings.ema_decay, self.microbatches.rng)
+        self.checkpointer = Checkpointer(folder, self.state)
         self.stop_asked = False
         for phase in self.phases:
-            Moving.of(self.model, phase)
+            TrainableParts.of(self.model, phase)
 
     def run(self) -> None:
         """Train until the end, from wherever the state is."""
@@ -79,13 +79,13 @@ class Training:
 
     def _run(self) -> None:
         torch.manual_seed(self.settings.seed)
-        saved = self.keeper.begin()
+        saved = self.checkpointer.begin()
         if saved is None:
             with closing(self.batches.epoch(self.settings.seed, 0)) as batches:
                 first = next(batches).batch
             check_likelihood_fits(self.model, first, fitting=self.batches.kind.default_likelihood)
             self._begin_parts()
-            self.shares.streams.begin()
+            self.microbatches.rng.begin()
         counters = self.state.counters
         for remark in self._remarks():
             self._say(f"warning: {remark}.")
@@ -124,8 +124,8 @@ class Training:
         objective = phase.objective
         device = next(self.model.parameters()).device
         self.state.networks = tuple(network.to(device) for network in objective.networks())
-        self.moving = Moving.of(self.model, phase)
-        players = self.moving.players(objective)
+        self.trainable = TrainableParts.of(self.model, phase)
+        players = self.trainable.players(objective)
         make = OPTIMIZERS[self.settings.optimizer]
         self.state.optimizers = {
             name: make(player.parameters, lr=0.0, weight_decay=self.settings.weight_decay, **player.options)
@@ -136,7 +136,7 @@ class Training:
             phase,
             players,
             self.state,
-            self.shares,
+            self.microbatches,
             self.settings,
             self.batches,
             self._skip,
@@ -149,8 +149,8 @@ class Training:
         rows = partial(self.batches.some, self.settings.seed)
         with torch.no_grad():
             for module in self.model.modules():
-                if hasattr(module, "begin"):
-                    module.begin(self.model, rows)
+                if hasattr(module, "initialize_from_data"):
+                    module.initialize_from_data(self.model, rows)
             self.world.copy_first([*self.model.state_dict().values()])
             if self.state.average is not None:
                 self.state.average.load_state_dict(self.model.state_dict())
@@ -158,29 +158,29 @@ class Training:
     def _epoch(self, stepper: Stepper, bar: Bar) -> None:
         """From the batch where the state is to the end of the epoch."""
         counters, started = self.state.counters, time.monotonic()
-        self.moving.set_modes()
+        self.trainable.set_modes()
         order = self.settings.seed, counters.epochs_total, counters.batch
         with closing(self.batches.epoch(*order)) as batches:
-            for picked in batches:
+            for selection in batches:
                 with suppress(Ended):  # while the step was compiled: it was not taken
-                    stepper.take(picked)
+                    stepper.take(selection)
                     bar.advance()
                 stop, save = stepper.agreed if self.world.size > 1 else self._wishes()
                 if stop or save:
-                    stepper.hear()
+                    stepper.drain()
                     now = time.monotonic()
                     counters.seconds, started = counters.seconds + now - started, now
-                    self.keeper.save()
+                    self.checkpointer.save()
                 if stop:
                     stopped = f"stopped in epoch {counters.epochs_total + 1}; the state is saved."
-                    raise Interrupted(stopped, self.keeper.folder)
-        stepper.hear()
+                    raise Interrupted(stopped, self.checkpointer.folder)
+        stepper.drain()
         counters.epoch, counters.epochs_total, counters.batch = counters.epoch + 1, counters.epochs_total + 1, 0
         self._report(stepper.phase, started)
 
     def _wishes(self) -> list[bool]:
         """Whether to stop, and whether to save: the processes agree on both in every step."""
-        return [self.stop_asked, self.keeper.due]
+        return [self.stop_asked, self.checkpointer.due]
 
     def _say(self, line: str) -> None:
         if not self.quiet:
@@ -197,8 +197,8 @@ class Training:
             raise TrainingFailed(
                 f"{counters.skipped_in_a_row} steps in a row were not finite: {cause}. "
                 + (
-                    f"The state at the end of epoch {self.keeper.epochs} is kept in {self.keeper.folder}."
-                    if self.keeper.epochs
+                    f"The state at the end of epoch {self.checkpointer.epochs} is kept in {self.checkpointer.folder}."
+                    if self.checkpointer.epochs
                     else "No epoch was finished."
                 )
             )
@@ -212,28 +212,33 @@ class Training:
         if counters.best is not None and math.isnan(counters.best):
             why = f" ({counters.cause})" if counters.cause else ""
             raise TrainingFailed(
-                f"after no epoch the validation figures were numbers{why}: the weights in {self.keeper.folder} are of "
-                "no use. A smaller learning rate may help."
+                f"after no epoch the validation figures were numbers{why}: the weights in "
+                f"{self.checkpointer.folder} are of no use. A smaller learning rate may help."
             )
 
     def _report(self, phase: Phase, started: float) -> None:
         """Validate, remember the best, take note of the epoch, and save if it is time."""
         state, counters = self.state, self.state.counters
-        figures = self.shares.over(
-            self.validation, lambda rows, share: bound(state.shown, rows, seed=self.settings.seed + share)
+        figures = self.microbatches.over(
+            self.validation, lambda rows, microbatch: bound(state.shown, rows, seed=self.settings.seed + microbatch)
         )
         now = Step(counters.step, counters.epoch, phase.epochs)
         last = Step(phase.epochs * len(self.batches), phase.epochs, phase.epochs)
-        watched = phase.objective.watch(figures, last)
-        kept = state.follow_figure(watched, keep_best=self.settings.keep_best)
+        watched = phase.objective.selection_metric(figures, last)
+        kept = state.update_best(watched, keep_best=self.settings.keep_best)
         counters.seconds += time.monotonic() - started
         record = record_of(counters, phase, now, state.means(), figures, watched, kept)
         state.sums = {}
-        self.keeper.note(record)
+        self.checkpointer.note(record)
         # Of several processes the clocks differ.
-        if self.world.size > 1 or self.keeper.rested or counters.epoch == phase.epochs or self._patience_is_over():
-            self.keeper.save()
-            self.keeper.take_place()
+        if (
+            self.world.size > 1
+            or self.checkpointer.rested
+            or counters.epoch == phase.epochs
+            or self._patience_is_over()
+        ):
+            self.checkpointer.save()
+            self.checkpointer.take_place()
         if not self.world.first:
             return
         for found in self._doctor.visit(record):
@@ -247,11 +252,11 @@ class Training:
         return sum(phase.epochs for phase in self.phases)
 
     @cached_property
-    def _doctor(self) -> Attending:
+    def _doctor(self) -> TrainingMonitor:
         """Called to the first epoch of this session; those before it were seen."""
         now = self.state.counters.epochs_total
-        before = [each for each in read_metrics(self.keeper.metrics) if each["epoch"] < now]
-        return Attending(self.state.shown, self.validation, before, self._planned)
+        before = [each for each in read_metrics(self.checkpointer.metrics) if each["epoch"] < now]
+        return TrainingMonitor(self.state.shown, self.validation, before, self._planned)
 
     def _patience_is_over(self) -> bool:
         counters, patience = self.state.counters, self.settings.patience

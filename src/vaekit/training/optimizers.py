@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from vaekit.kernels.pieces import pieces
+from vaekit.kernels.chunks import pieces
 
 MARKED = (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict)
 
@@ -53,7 +53,7 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
 
     The preparations of torch (groups by device and type, checks for graphs) cost as much as a third of the kernel.
     ``step(bad)`` does nothing where ``bad``, a number on the device, is 1, without a look at it from outside;
-    ``step(cut=…)`` steps what is left of the parameters when they are cut as by :func:`vaekit.kernels.pieces.pieces`.
+    ``step(cut=…)`` steps what is left of the parameters when they are cut as by :func:`vaekit.kernels.chunks.pieces`.
     ``begin()`` makes the running means of all parameters that have a gradient.
     """
     optimizer = _adam(parameters, **options)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from vaekit.checks import check_number, check_whole
-from vaekit.config import part
 from vaekit.kernels import PRECISIONS
 from vaekit.objectives import Objective
+from vaekit.parts.record import part
 from vaekit.schedules import Schedule, at_least
 from vaekit.training.optimizers import OPTIMIZERS, SKIPPING
 
@@ -28,8 +28,8 @@ class Phase:
         learning_rate: a number or a schedule over the phase.
         train: names of the model's parts that move (``("prior",)``); all of it by default. What is in no
             other part rests.
-        rest: names of parts that rest all the same, with whatever moving parts share with them (a prior
-            shares its code book with the posterior, say).
+        rest: names of parts that rest all the same, with whatever moving parts microbatch with them (a prior
+            microbatches its code book with the posterior, say).
 
     Raises:
         ValueError: if a number is out of range, or the objective is none or is for other parts.
@@ -73,11 +73,11 @@ class Settings:
         device: ``cpu``, ``cuda``, ``mps``, or ``auto`` for the best there is.
         precision: ``float32``, or ``bfloat16`` for the factors of matrix products and convolutions in training; sums,
             densities, weights and everything that is measured afterwards stay ``float32``. ``float16`` is for GPUs
-            without ``bfloat16``: its gradients are scaled (:mod:`vaekit.training.scale`).
-        accumulate: shares in which each batch is computed one after the other, in less memory, or at the same time by
-            the processes that ``torchrun`` starts; 0 for as many as there are processes. Each share has its own
-            noise; an objective that compares the rows of a batch sees those of a share.
-        compile: make one program of a step (:mod:`vaekit.kernels.program`): some seconds at the start, less in every
+            without ``bfloat16``: its gradients are scaled (:mod:`vaekit.training.loss_scale`).
+        accumulate: microbatches of a batch, computed one after the other, in less memory, or at the same time by the
+            processes that ``torchrun`` starts; 0 for as many as there are processes. Each microbatch has its own
+            noise; an objective that compares the rows of a batch sees those of a microbatch.
+        compile: compile the step (:mod:`vaekit.acceleration`): some seconds at the start, less in every
             step. It needs a C++ compiler. Sums are those of the other way to rounding. ``None`` for trainings of
             10,000 steps or more on a processor, where it pays.
 
@@ -118,7 +118,7 @@ class Settings:
 
 
 def settled(settings: Settings, recorded: Mapping[str, Any], *, processes: int, steps: int, on: str) -> Settings:
-    """With what was left open as the run records it; in a new run as many shares as processes, compiled where it pays.
+    """Settings with what was left open: as the run records it, else a microbatch a process, compiled where it pays.
 
     Args:
         settings: as they were given.

@@ -1,7 +1,7 @@
 """What is wrong with a training or a trained model, with the figure that shows it and the usual cure."""
 
-from vaekit.evaluation.doctor.attending import Attending
 from vaekit.evaluation.doctor.examine import CHECKS, Patient, examine, patient_of
 from vaekit.evaluation.doctor.finding import Finding
+from vaekit.evaluation.doctor.monitor import TrainingMonitor
 
-__all__ = ["CHECKS", "Attending", "Finding", "Patient", "examine", "patient_of"]
+__all__ = ["CHECKS", "TrainingMonitor", "Finding", "Patient", "examine", "patient_of"]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vaekit.config import part
 from vaekit.evaluation.annealing import SCHEDULES, Path, annealed, sandwich
-from vaekit.evaluation.estimators.question import Line, Question, at_least, error_of, with_error
+from vaekit.evaluation.estimators.context import EvaluationContext, Line, at_least, error_of, with_error
+from vaekit.parts.record import part
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Annealing:
     def path(self) -> Path:
         return Path(self.temperatures, self.chains, self.leapfrog, self.schedule, self.start)
 
-    def unfit(self, question: Question) -> str | None:
-        return question.why_not_real()
+    def not_applicable(self, context: EvaluationContext) -> str | None:
+        return context.why_not_real()
 
     def work(self, rows: int) -> int:
         return min(self.rows, rows)
@@ -53,9 +53,9 @@ class AIS(Annealing):
         start: ``posterior`` for q(z|x), ``prior`` for p(z).
     """
 
-    def __call__(self, question: Question) -> dict[str, Any]:
-        rows = question.some(self.rows)
-        result = annealed(question.model, rows, self.path, seed=question.seed, progress=question.progress)
+    def __call__(self, context: EvaluationContext) -> dict[str, Any]:
+        rows = context.some(self.rows)
+        result = annealed(context.model, rows, self.path, seed=context.seed, progress=context.progress)
         return {
             "ais_log_p": result.log_p.mean().item(),
             "ais_standard_error": error_of(result.log_p),
@@ -82,9 +82,9 @@ class BDMC(Annealing):
         temperatures, chains, leapfrog, schedule, start: as of ``ais``.
     """
 
-    def __call__(self, question: Question) -> dict[str, Any]:
-        rows = question.some(self.rows)
-        result = sandwich(question.model, rows, self.path, seed=question.seed, progress=question.progress)
+    def __call__(self, context: EvaluationContext) -> dict[str, Any]:
+        rows = context.some(self.rows)
+        result = sandwich(context.model, rows, self.path, seed=context.seed, progress=context.progress)
         gap = result.upper - result.lower
         return {
             "bdmc_lower": result.lower.mean().item(),

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from vaekit.config import part
 from vaekit.evaluation.bits import bits_per_dimension, dequantized
-from vaekit.evaluation.estimators.question import Line, Question, error_of, with_error
+from vaekit.evaluation.estimators.context import EvaluationContext, Line, error_of, with_error
 from vaekit.evaluation.likelihood import discrete, log_likelihood
+from vaekit.parts.record import part
 
 
 @part("estimator/dequantized", paper="Theis et al. 2016")
@@ -19,25 +19,23 @@ from vaekit.evaluation.likelihood import discrete, log_likelihood
 class Dequantized:
     """Bits per dimension of grey levels under a density: a bound, by noise that fills the cell of each level."""
 
-    def unfit(self, question: Question) -> str | None:
-        if "density" not in question.model.abilities:
+    def not_applicable(self, context: EvaluationContext) -> str | None:
+        if "density" not in context.model.abilities:
             return "the model has no density (its posterior is a point)"
-        if discrete(question.model):
+        if discrete(context.model):
             return "p(x) is a probability already, and bits_per_dim is in every evaluation"
-        if not hasattr(question.kind, "levels") or question.kind.binarization != "none":
+        if not hasattr(context.kind, "levels") or context.kind.binarization != "none":
             return "the data are not grey levels"
-        return "rows have missing cells" if question.rows.mask is not None else None
+        return "rows have missing cells" if context.rows.mask is not None else None
 
     def work(self, rows: int) -> int:
         return rows
 
-    def __call__(self, question: Question) -> dict[str, Any]:
-        levels: int = question.kind.levels  # type: ignore[union-attr]
-        batches = dequantized(question.loader, levels)
-        result = log_likelihood(
-            question.model, batches, question.samples, seed=question.seed, progress=question.progress
-        )
-        values = question.rows.x[0].size
+    def __call__(self, context: EvaluationContext) -> dict[str, Any]:
+        levels: int = context.kind.levels  # type: ignore[union-attr]
+        batches = dequantized(context.loader, levels)
+        result = log_likelihood(context.model, batches, context.samples, seed=context.seed, progress=context.progress)
+        values = context.rows.x[0].size
         cell = values * math.log(levels - 1)
         bits = [bits_per_dimension(each, values) for each in (-(result.log_p - cell)).tolist()]
         return {

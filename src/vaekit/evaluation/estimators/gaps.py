@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vaekit.config import part
-from vaekit.evaluation.estimators.question import Line, Question, at_least, error_of, with_error
+from vaekit.evaluation.estimators.context import EvaluationContext, Line, at_least, error_of, with_error
 from vaekit.evaluation.gaps import gaps
+from vaekit.parts.record import part
 
 
 @part("estimator/gaps", paper="Cremer et al. 2018; Roeder et al. 2017")
@@ -30,21 +30,21 @@ class InferenceGaps:
     def __post_init__(self) -> None:
         at_least(1, self)
 
-    def unfit(self, question: Question) -> str | None:
-        return question.why_not_real()
+    def not_applicable(self, context: EvaluationContext) -> str | None:
+        return context.why_not_real()
 
     def work(self, rows: int) -> int:
         return min(self.rows, rows)
 
-    def __call__(self, question: Question) -> dict[str, Any]:
+    def __call__(self, context: EvaluationContext) -> dict[str, Any]:
         result = gaps(
-            question.model,
-            question.some(self.rows),
+            context.model,
+            context.some(self.rows),
             samples=self.samples,
             steps=self.steps,
             draws=self.draws,
-            seed=question.seed,
-            progress=question.progress,
+            seed=context.seed,
+            progress=context.progress,
         )
         return {
             "approximation_gap": result.approximation.mean().item(),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from vaekit.config import part
-from vaekit.evaluation.estimators.question import Line, Question, at_least, error_of, with_error
+from vaekit.evaluation.estimators.context import EvaluationContext, Line, at_least, error_of, with_error
 from vaekit.evaluation.parzen import parzen_window
+from vaekit.parts.record import part
 
 
 @part("estimator/parzen", paper="Theis et al. 2016; Makhzani et al. 2015")
@@ -29,19 +29,19 @@ class ParzenWindow:
     def __post_init__(self) -> None:
         at_least(1, self)
 
-    def unfit(self, question: Question) -> str | None:
-        if "sample" not in question.model.abilities:
+    def not_applicable(self, context: EvaluationContext) -> str | None:
+        if "sample" not in context.model.abilities:
             return "the model draws no samples"
-        if question.validation is None:
+        if context.validation is None:
             return "its width is chosen on validation rows, and there are none but those that are evaluated"
-        return "rows have missing cells" if question.rows.mask is not None else None
+        return "rows have missing cells" if context.rows.mask is not None else None
 
     def work(self, rows: int) -> int:
         return 0
 
-    def __call__(self, question: Question) -> dict[str, Any]:
-        assert question.validation is not None
-        result = parzen_window(question.model, question.loader, question.validation, self.samples, seed=question.seed)
+    def __call__(self, context: EvaluationContext) -> dict[str, Any]:
+        assert context.validation is not None
+        result = parzen_window(context.model, context.loader, context.validation, self.samples, seed=context.seed)
         return {
             "parzen_log_p": result.log_p.mean().item(),
             "parzen_standard_error": error_of(result.log_p),

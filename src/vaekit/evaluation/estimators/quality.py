@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from vaekit.config import part
 from vaekit.errors import UserError
-from vaekit.evaluation.estimators.question import Line, Question
+from vaekit.evaluation.estimators.context import EvaluationContext, Line
 from vaekit.evaluation.features import Encoded, Features, compared, values
 from vaekit.evaluation.likelihood import evaluating
 from vaekit.evaluation.neighbours import neighbourhoods
 from vaekit.evaluation.quality import frechet_distance, kernel_distance, moments
+from vaekit.parts.record import part
 
 MOST_FEATURES = 4096  # a covariance has their square
 
@@ -44,15 +44,15 @@ class SampleQuality:
         if self.samples < self.neighbours + 2:
             raise ValueError(f"samples must be at least neighbours + 2 = {self.neighbours + 2}, got {self.samples}")
 
-    def unfit(self, question: Question) -> str | None:
-        if "sample" not in question.model.abilities:
+    def not_applicable(self, context: EvaluationContext) -> str | None:
+        if "sample" not in context.model.abilities:
             return "the model draws no samples"
-        if question.rows.mask is not None:
+        if context.rows.mask is not None:
             return "rows have missing cells"
-        if (rows := question.loader.rows_in_order) < self.neighbours + 2:
+        if (rows := context.loader.rows_in_order) < self.neighbours + 2:
             return f"it needs {self.neighbours + 2} rows or more, and there are {rows}"
-        with evaluating(question.model, question.seed):
-            some = self._features(question)(question.loader.rows(torch.arange(2)).x)
+        with evaluating(context.model, context.seed):
+            some = self._features(context)(context.loader.rows(torch.arange(2)).x)
         if some.shape[1] > MOST_FEATURES:
             return (
                 f"{self._named(some.shape[1])} are more than the {MOST_FEATURES:,} whose covariance is affordable; "
@@ -63,12 +63,12 @@ class SampleQuality:
     def work(self, rows: int) -> int:
         return rows
 
-    def __call__(self, question: Question) -> dict[str, Any]:
-        with evaluating(question.model, question.seed):
-            features = self._features(question)
-            rows, samples = compared(question.model, question.loader, features, self.samples, mean=self.mean)
+    def __call__(self, context: EvaluationContext) -> dict[str, Any]:
+        with evaluating(context.model, context.seed):
+            features = self._features(context)
+            rows, samples = compared(context.model, context.loader, features, self.samples, mean=self.mean)
             kernel = kernel_distance(rows, samples)
-            near = neighbourhoods(rows, samples, self.neighbours, progress=question.progress)
+            near = neighbourhoods(rows, samples, self.neighbours, progress=context.progress)
             return {
                 "quality_frechet": frechet_distance(moments(rows), moments(samples)),
                 "quality_kernel": kernel.value,
@@ -107,23 +107,23 @@ class SampleQuality:
             *((name, f"{figures[f'quality_{name}']:.4f}", share) for name, share in shares.items()),
         ]
 
-    def _features(self, question: Question) -> Features:
+    def _features(self, context: EvaluationContext) -> Features:
         if self.features == "values":
             return values
-        if question.open_run is None:
+        if context.open_run is None:
             raise UserError(
                 f"the run folder {self.features} cannot be opened from here: ask by Run.evaluate, "
                 "or give open_run=vaekit.load."
             )
         try:
-            run = question.open_run(self.features)
+            run = context.open_run(self.features)
         except UserError as error:
             raise UserError(
                 f"the features '{self.features}' cannot be had: {error.message}",
                 hint="features=values compares the values themselves, features=RUN the encodings of a run folder.",
             ) from error
-        rows = question.rows.x
-        return Encoded(run, question.kind, question.kind.event_shape(rows.shape[1:]), question.loader.device)
+        rows = context.rows.x
+        return Encoded(run, context.kind, context.kind.event_shape(rows.shape[1:]), context.loader.device)
 
     def _named(self, dimensions: int) -> str:
         what = "values" if self.features == "values" else f"latents of the encoder of {self.features}"

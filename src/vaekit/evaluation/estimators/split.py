@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vaekit.config import part
 from vaekit.data.batch import Batch
-from vaekit.evaluation.estimators.question import Line, Question, at_least, error_of, with_error
+from vaekit.evaluation.estimators.context import EvaluationContext, Line, at_least, error_of, with_error
 from vaekit.evaluation.likelihood import evaluating
 from vaekit.evaluation.split import split_kl, why_no_split
+from vaekit.parts.record import part
 
 
 @part("estimator/split", paper="Hoffman & Johnson 2016; Chen et al. 2018, equation 2")
@@ -30,20 +30,20 @@ class KLSplit:
     def __post_init__(self) -> None:
         at_least(1, self)
 
-    def unfit(self, question: Question) -> str | None:
-        with evaluating(question.model, question.seed):
-            return why_no_split(question.model, question.loader.rows(torch.arange(1)))
+    def not_applicable(self, context: EvaluationContext) -> str | None:
+        with evaluating(context.model, context.seed):
+            return why_no_split(context.model, context.loader.rows(torch.arange(1)))
 
     def work(self, rows: int) -> int:
         return rows
 
-    def __call__(self, question: Question) -> dict[str, Any]:
-        loader = question.loader
-        order = torch.randperm(loader.rows_in_order, generator=torch.Generator().manual_seed(question.seed))
+    def __call__(self, context: EvaluationContext) -> dict[str, Any]:
+        loader = context.loader
+        order = torch.randperm(loader.rows_in_order, generator=torch.Generator().manual_seed(context.seed))
         # One binarisation for both: q(z) is to hold the very q(z|x) that z is drawn from.
-        draws = _picked(loader.fixed(question.seed), order[: self.draws].sort().values)
-        rows = loader.fixed(question.seed)
-        split = split_kl(question.model, rows, draws, seed=question.seed, progress=question.progress)
+        draws = _picked(loader.fixed(context.seed), order[: self.draws].sort().values)
+        rows = loader.fixed(context.seed)
+        split = split_kl(context.model, rows, draws, seed=context.seed, progress=context.progress)
         named = split._asdict() | {"kl": split.index_code + split.marginal_kl}
         figures: dict[str, Any] = {}
         for name, values in named.items():

@@ -1,0 +1,1 @@
+"""Acceleration: steps captured, compiled and replayed. The plain step is the truth; this folder may be switched off."""

@@ -1,0 +1,45 @@
+"""A step whose schedules are numbers on the device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vaekit.schedules import Schedule, Step
+
+
+class DeviceSchedules:
+    """A step whose schedules are numbers on the device, filled anew for every step.
+
+    Attributes:
+        looked_at: whether something was read off the step that is no schedule, and would be recorded as it was then.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.looked_at = False
+        self._now = Step()
+        self._cells: dict[Schedule, Tensor] = {}
+        self._values: dict[Schedule, float] = {}
+
+    def go_to(self, step: Step) -> None:
+        """Fill the schedules of the schedules that say something new."""
+        self._now = step
+        for schedule, cell in self._cells.items():
+            value = schedule(step)
+            if value != self._values[schedule]:
+                self._values[schedule] = value
+                cell.fill_(value)
+
+    def of(self, schedule: Schedule) -> Tensor:
+        """The cell of a schedule, ``()``."""
+        if schedule not in self._cells:
+            self._values[schedule] = value = schedule(self._now)
+            self._cells[schedule] = torch.full((), value, device=self.device)
+        return self._cells[schedule]
+
+    def __getattr__(self, name: str) -> Any:
+        self.looked_at = True
+        return getattr(self._now, name)

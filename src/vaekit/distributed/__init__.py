@@ -1,0 +1,1 @@
+"""Distributed training: torch.distributed context, microbatches, random-number streams."""

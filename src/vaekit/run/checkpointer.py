@@ -1,0 +1,123 @@
+"""What is written of a training, and when: records of epochs, the weights that are kept, the state to go on from."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from vaekit.atomic import ASIDE, NotWritten, write_tensors, writing
+from vaekit.errors import UserError
+from vaekit.run.folder import STATE, take_place
+from vaekit.run.metrics import read_metrics, rewrite_metrics
+from vaekit.run.state import State
+
+SAVE_EVERY_SECONDS = 300  # inside an epoch
+REST = 10.0  # times what saving takes, between two ends of epochs that are saved: small data has fifty a second
+
+
+class Checkpointer:
+    """Keeps a training in its run folder. All processes have one, and only the first writes.
+
+    Args:
+        folder: the run folder.
+        state: what is saved.
+    """
+
+    def __init__(self, folder: Path, state: State) -> None:
+        self.folder, self.state = folder, state
+        self.epochs = 0  # that are saved
+        self._first = state.rng.world.first
+        self._unsaved: list[dict[str, Any]] = []  # records of epochs since the last save
+        self._best_is_new, self._saved_at, self._saving_took = False, time.monotonic(), 0.0
+
+    @property
+    def path(self) -> Path:
+        """Where the state is saved."""
+        return self.folder / STATE
+
+    @property
+    def metrics(self) -> Path:
+        """Where the records of epochs are."""
+        return self.folder / "metrics.jsonl"
+
+    @property
+    def saved(self) -> bool:
+        """Whether there is a state to go on from; it may be just on its way to the folder above."""
+        return self.path.exists() or (self.folder / ASIDE).exists()
+
+    def begin(self) -> dict[str, dict[str, Tensor]] | None:
+        """What was saved, for :meth:`State.restore`, if anything; the counters are set to it, and later records go.
+
+        The weights that are kept become those of the state, whatever has happened to their file.
+        """
+        saved = self.state.read_counters(self.path) if self.path.exists() else None
+        self.epochs = self.state.counters.epochs_total
+        if self._first:
+            with self._saving():
+                kept = [record for record in read_metrics(self.metrics) if record["epoch"] <= self.epochs]
+                rewrite_metrics(self.metrics, kept)
+                if saved and (best := saved.get("best")):
+                    write_tensors(self.folder / "model.safetensors", best)
+        return saved
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to save, inside an epoch."""
+        return time.monotonic() - self._saved_at > SAVE_EVERY_SECONDS
+
+    @property
+    def rested(self) -> bool:
+        """Whether it is time to save, at the end of an epoch."""
+        return not self.saved or time.monotonic() - self._saved_at >= REST * self._saving_took
+
+    def note(self, record: Mapping[str, Any]) -> None:
+        """Take note of an epoch that has ended."""
+        self._unsaved.append(dict(record))
+        self._best_is_new |= record["kept"]
+
+    def save(self) -> None:
+        """Write what has happened since the last time.
+
+        In this order: a stop between two files is undone by resuming, from the state that was saved before.
+
+        Raises:
+            UserError: if something cannot be written, saying what is kept.
+        """
+        begun = time.monotonic()
+        with self._saving():
+            if self._first:
+                with open(self.metrics, "a") as file:
+                    file.write("".join(json.dumps(record) + "\n" for record in self._unsaved))
+                if self._best_is_new:
+                    write_tensors(self.folder / "model.safetensors", self.state.best)
+            self.state.save(self.path)
+        self._unsaved, self._best_is_new = [], False
+        self._saved_at, self.epochs = time.monotonic(), self.state.counters.epochs_total
+        self._saving_took = self._saved_at - begun
+
+    def take_place(self) -> None:
+        """A new run that was trained beside the one before takes its place, now that an epoch of it is saved."""
+        if self._first:
+            with self._saving():
+                self.folder = take_place(self.folder)
+
+    @contextmanager
+    def _saving(self) -> Iterator[None]:
+        try:
+            with writing(self.folder):
+                yield
+        except NotWritten as error:
+            hint = (
+                f"vaekit train --resume {shlex.quote(f'{self.folder}')} goes on from there"
+                if self.saved
+                else "start again"
+            )
+            kept = "the last state saved is kept" if self.saved else "nothing was saved yet"
+            raise UserError(error.message, f"{kept}: make room or make it writable, then {hint}.") from error
