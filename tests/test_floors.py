@@ -36,6 +36,7 @@ NEIGHBOURS = {
     "schedules": {"checks", "parts", "errors"},
     "networks": {"distributions"},
     "parts.registry": {"evaluation"},
+    "acceleration": {"distributed"},
 }
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
 ALONE = "parts.registry"  # imports every slot, so that documents may name their parts: it is high above its folder

@@ -16,8 +16,7 @@ import vaekit as vk
 from vaekit.data import Split
 from vaekit.data.kinds import Binary
 from vaekit.data.loader import Loader
-from vaekit.evaluation.chunk import Compiled
-from vaekit.evaluation.likelihood import log_likelihood
+from vaekit.evaluation.likelihood import captured_figures, log_likelihood
 
 
 def main() -> None:
@@ -29,7 +28,7 @@ def main() -> None:
         vk.likelihoods.Bernoulli(network(LATENT, hidden=HIDDEN), (PIXELS,)),
     )
     loader = Loader(Split(images()[:ROWS]), Binary(), "cpu", 100)
-    chunk = Compiled(model, print) if "compile" in sys.argv else None
+    chunk = captured_figures(model, print) if "compile" in sys.argv else None
     serve(lambda: log_likelihood(model, loader, DRAWS, chunk=chunk).log_p.mean().item())
 
 

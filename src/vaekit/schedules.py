@@ -31,7 +31,7 @@ class Step(NamedTuple):
 
     def of(self, schedule: Schedule) -> float:
         """The value of a schedule here. A step that is recorded has a tensor for it, which is filled anew every time
-        that the step is played (:mod:`vaekit.acceleration.captured`).
+        that the step is played (:mod:`vaekit.acceleration.capture`).
         """
         return schedule(self)
 

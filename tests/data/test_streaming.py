@@ -22,7 +22,7 @@ from vaekit.data.loader import Loader, RowSelection
 from vaekit.data.mapped import MappedRows, take
 from vaekit.data.shuffle import BLOCKS, in_batches, in_order, shuffled
 from vaekit.errors import Interrupted, UserError
-from vaekit.training.step import Stepper
+from vaekit.training.loop import Training
 
 RNG = np.random.default_rng(0)
 
@@ -185,16 +185,16 @@ class TestBatches:
             training.fit(plan.model, digits, phases=plan.phases, out=tmp_path / folder, quiet=True, **options)
 
         fit("whole")
-        take, count = Stepper.take, 0
+        take, count = Training.take, 0
 
-        def counted(self: Any, selection: RowSelection) -> None:
+        def counted(self: Training, selection: RowSelection) -> Any:
             nonlocal count
             count += 1
-            self.wishes.__self__.stop_asked = count == 6
-            take(self, selection)
+            self.stop_asked = count == 6
+            return take(self, selection)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Stepper, "take", counted)
+            patch.setattr(Training, "take", counted)
             with pytest.raises(Interrupted):
                 fit("stopped")
         fit("stopped", resume=True)

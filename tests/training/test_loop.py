@@ -29,7 +29,7 @@ from vaekit.objectives.objective import Objective, Value
 from vaekit.recipes import Plan
 from vaekit.schedules import Cosine, Linear, Schedule, Step, Steps, at
 from vaekit.training import Phase, Settings
-from vaekit.training.step import Stepper
+from vaekit.training.loop import Training
 
 MODULE = importlib.import_module("vaekit.training.loop")
 
@@ -54,22 +54,23 @@ class Watched:
         self.x: list[Tensor] = []
         self.rates: list[float] = []
         self.weights: list[dict[str, Tensor]] = []
-        take = Stepper.take
+        take = Training.take
 
-        def watched_take(stepper: Stepper, selection: RowSelection) -> None:
+        def watched_take(loop: Training, selection: RowSelection) -> Any:
             seen: list[Batch] = []
 
             def watched_make(rows: Tensor, stored: Tensor) -> Batch:
                 seen.append(selection.make(rows, stored))
                 return seen[-1]
 
-            take(stepper, selection._replace(make=watched_make))
+            agreed = take(loop, selection._replace(make=watched_make))
             self.rows.append(selection.rows.tolist())
             self.x.append(seen[0].x)
-            self.rates += [optimizer.param_groups[0]["lr"] for optimizer in stepper.state.optimizers.values()]
-            self.weights.append({name: w.detach().clone() for name, w in stepper.model.named_parameters()})
+            self.rates += [optimizer.param_groups[0]["lr"] for optimizer in loop.state.optimizers.values()]
+            self.weights.append({name: w.detach().clone() for name, w in loop.model.named_parameters()})
+            return agreed
 
-        monkeypatch.setattr(Stepper, "take", watched_take)
+        monkeypatch.setattr(Training, "take", watched_take)
 
     def epoch(self, number: int, steps: int = 5) -> list[int]:
         """The rows of an epoch, in their order."""
@@ -492,8 +493,8 @@ def test_denormal_numbers_are_zero_while_training_and_not_afterwards(
         return bool(torch.tensor(1e-30) * 1e-10 != 0)
 
     seen: list[bool] = []
-    take = Stepper.take
-    monkeypatch.setattr(Stepper, "take", lambda *given: seen.append(denormal()) or take(*given))
+    take = Training.take
+    monkeypatch.setattr(Training, "take", lambda *given: seen.append(denormal()) or take(*given))
     train(small_plan(epochs=1), tmp_path / "run")
     assert seen == [False] * 5
     assert denormal()

@@ -30,7 +30,6 @@ from vaekit.run import checkpointer as checkpointer
 from vaekit.run.state import State
 from vaekit.schedules import Cosine, Linear, Step, Steps
 from vaekit.training.loop import Training
-from vaekit.training.step import Stepper
 
 
 @local_part("schedule/of-the-step")
@@ -151,41 +150,30 @@ def test_a_line_of_metrics_that_was_cut_off(tmp_path: Path, monkeypatch: pytest.
 def test_saved_in_the_middle_of_an_epoch_by_the_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(small_plan(), tmp_path / "whole")
     monkeypatch.setattr(checkpointer, "SAVE_EVERY_SECONDS", 0.0)
-    take, count = Stepper.take, 0
+    take, count = Training.take, 0
 
-    def fatal(self: Stepper, selection: RowSelection) -> None:
+    def fatal(self: Training, selection: RowSelection) -> Any:
         nonlocal count
         count += 1
         if count == 9:
             raise Killed
-        take(self, selection)
+        return take(self, selection)
 
-    monkeypatch.setattr(Stepper, "take", fatal)
+    monkeypatch.setattr(Training, "take", fatal)
     with pytest.raises(Killed):
         train(small_plan(), tmp_path / "killed")
     monkeypatch.undo()
     steps = 0
 
-    def counted(self: Stepper, selection: RowSelection) -> None:
+    def counted(self: Training, selection: RowSelection) -> Any:
         nonlocal steps
         steps += 1
-        take(self, selection)
+        return take(self, selection)
 
-    monkeypatch.setattr(Stepper, "take", counted)
+    monkeypatch.setattr(Training, "take", counted)
     train(small_plan(), tmp_path / "killed", resume=True)
     assert steps == 10 - 8  # the eight steps before are not taken again
     assert_same_run(tmp_path / "killed", tmp_path / "whole")
-
-
-def test_a_phase_is_closed_however_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    closed: list[Stepper] = []
-    monkeypatch.setattr(Stepper, "close", lambda self: closed.append(self))
-    train(small_plan(), tmp_path / "whole")
-    assert len(closed) == len(small_plan().phases)
-    stop_after(3, monkeypatch)
-    with pytest.raises(Interrupted):
-        train(small_plan(), tmp_path / "stopped")
-    assert len(closed) == len(small_plan().phases) + 1
 
 
 def test_a_finished_run_is_left_as_it_is(tmp_path: Path) -> None:
@@ -209,17 +197,17 @@ def test_ends_of_epochs_that_are_near_to_each_other_are_saved_together(
     train(small_plan(epochs=6), tmp_path / "rarely")
     assert saves == [1, 6]
     assert_same_run(tmp_path / "rarely", tmp_path / "each")
-    take, steps = Stepper.take, 0
+    take, steps = Training.take, 0
 
-    def fatal(self: Stepper, selection: RowSelection) -> None:
+    def fatal(self: Training, selection: RowSelection) -> Any:
         nonlocal steps
         steps += 1
         if steps == 18:  # in the fourth epoch
             raise Killed
-        take(self, selection)
+        return take(self, selection)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "take", fatal)
+        patch.setattr(Training, "take", fatal)
         with pytest.raises(Killed):
             train(small_plan(epochs=6), tmp_path / "killed")
     assert len(metrics(tmp_path / "killed")) == 1
@@ -326,16 +314,16 @@ def test_a_state_that_is_damaged(tmp_path: Path) -> None:
 def test_a_signal_stops_after_the_step(number: signal.Signals, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train(small_plan(), tmp_path / "whole")
     before = signal.getsignal(number)
-    take, count = Stepper.take, 0
+    take, count = Training.take, 0
 
-    def told(self: Stepper, selection: RowSelection) -> None:
+    def told(self: Training, selection: RowSelection) -> Any:
         nonlocal count
         count += 1
         signal.raise_signal(number)
-        take(self, selection)
+        return take(self, selection)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "take", told)
+        patch.setattr(Training, "take", told)
         with pytest.raises(Interrupted):
             train(small_plan(), tmp_path / "run")
     assert count == 1
@@ -352,7 +340,7 @@ def test_a_second_ctrl_c_stops_at_once(before: Any, tmp_path: Path, monkeypatch:
         pytest.fail("it went on")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Stepper, "take", told_twice)
+        patch.setattr(Training, "take", told_twice)
         usual = signal.signal(signal.SIGINT, before)
         try:
             with pytest.raises(KeyboardInterrupt):

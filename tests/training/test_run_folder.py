@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from training_cases import SMALL, assert_same_run, small_digits, small_plan, train, training_of
+from training_cases import SMALL, assert_same_run, small_digits, small_plan, train
 
 from vaekit import training
 from vaekit.data import as_dataset
@@ -22,7 +22,7 @@ from vaekit.data.loader import Loader, RowSelection
 from vaekit.errors import Interrupted, TrainingFailed, UserError
 from vaekit.run.run import Run
 from vaekit.run.state import State
-from vaekit.training.step import Stepper
+from vaekit.training.loop import Training
 
 ANSWERS = """
 import hashlib, sys, torch
@@ -244,14 +244,14 @@ class TestOverwriting:
         assert not (folder / ".new").exists()
 
     def test_stopped_in_the_first_epoch(self, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        before, take = files_of(folder), Stepper.take
+        before, take = files_of(folder), Training.take
 
-        def stopped(self: Stepper, selection: RowSelection) -> None:
-            training_of(self).stop_asked = True
+        def stopped(self: Training, selection: RowSelection) -> Any:
+            self.stop_asked = True
             take(self, selection)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Stepper, "take", stopped)
+            patch.setattr(Training, "take", stopped)
             with pytest.raises(Interrupted) as interrupted:
                 train(small_plan(), folder, overwrite=True, seed=1)
         assert interrupted.value.folder == folder / ".new"

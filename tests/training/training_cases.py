@@ -25,7 +25,6 @@ from vaekit.parts import record as config
 from vaekit.recipes import Plan
 from vaekit.schedules import Schedule, Step
 from vaekit.training.loop import Training
-from vaekit.training.step import Stepper
 
 T = TypeVar("T")
 
@@ -112,12 +111,6 @@ def train(plan: Plan, out: Path, **settings: Any) -> training.Run:
     )
 
 
-def training_of(stepper: Stepper) -> Training:
-    """Whose steps they are."""
-    wishes: Any = stepper.wishes
-    return wishes.__self__
-
-
 def metrics(folder: Path) -> list[dict[str, Any]]:
     """The lines of ``metrics.jsonl`` without the clock."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
@@ -170,13 +163,14 @@ def spoiled_digits() -> tuple[Dataset, Objective]:
 
 def stop_after(steps: int, patch: pytest.MonkeyPatch) -> None:
     """Have trainings asked to stop, as by Ctrl-C, once they have taken so many steps."""
-    take, count = Stepper.take, 0
+    take, count = Training.take, 0
 
-    def stopping(self: Stepper, selection: RowSelection) -> None:
+    def stopping(self: Training, selection: RowSelection) -> Any:
         nonlocal count
-        take(self, selection)
+        agreed = take(self, selection)
         count += 1
         if count == steps:
-            training_of(self).stop_asked = True
+            self.stop_asked = True
+        return agreed
 
-    patch.setattr(Stepper, "take", stopping)
+    patch.setattr(Training, "take", stopping)

@@ -1,4 +1,4 @@
-"""A step whose schedules are numbers on the device."""
+"""Device schedules: the values of schedules as numbers on the device."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vaekit.schedules import Schedule, Step
 
 
 class DeviceSchedules:
-    """A step whose schedules are numbers on the device, filled anew for every step.
+    """In place of a :class:`~vaekit.schedules.Step`: a schedule is a number on the device, filled anew for every step.
 
     Attributes:
         looked_at: whether something was read off the step that is no schedule, and would be recorded as it was then.
@@ -21,24 +21,24 @@ class DeviceSchedules:
         self.device = device
         self.looked_at = False
         self._now = Step()
-        self._cells: dict[Schedule, Tensor] = {}
+        self._numbers: dict[Schedule, Tensor] = {}
         self._values: dict[Schedule, float] = {}
 
     def go_to(self, step: Step) -> None:
-        """Fill the schedules of the schedules that say something new."""
+        """Fill the numbers of the schedules that have changed."""
         self._now = step
-        for schedule, cell in self._cells.items():
+        for schedule, number in self._numbers.items():
             value = schedule(step)
             if value != self._values[schedule]:
                 self._values[schedule] = value
-                cell.fill_(value)
+                number.fill_(value)
 
     def of(self, schedule: Schedule) -> Tensor:
-        """The cell of a schedule, ``()``."""
-        if schedule not in self._cells:
+        """The number of a schedule, ``()``."""
+        if schedule not in self._numbers:
             self._values[schedule] = value = schedule(self._now)
-            self._cells[schedule] = torch.full((), value, device=self.device)
-        return self._cells[schedule]
+            self._numbers[schedule] = torch.full((), value, device=self.device)
+        return self._numbers[schedule]
 
     def __getattr__(self, name: str) -> Any:
         self.looked_at = True

@@ -1,82 +1,68 @@
-"""A step without a word to the processor in between: every decision is made on the device."""
+"""Step without host–device synchronisation: every decision is made on the device."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vaekit.acceleration.device_schedules import DeviceSchedules
 from vaekit.data.batch import Batch
 from vaekit.data.loader import RowSelection
 from vaekit.distributed.microbatches import OBJECTIVE, Microbatch, means
-from vaekit.kernels.chunks import pieces
+from vaekit.kernels.buffers import Snapshot, snapshot
+from vaekit.kernels.chunks import chunks
 from vaekit.kernels.noise import same_noise_after
-from vaekit.objectives.objective import Player, Value
-from vaekit.run.state import State, memory
-from vaekit.schedules import Schedule, Step, at
-from vaekit.training.finite import clip, copies, gradient_norm, name_the_cause
+from vaekit.kernels.norm import clip_gradients, gradient_norm
+from vaekit.schedules import Step, at
 
-WINDOW = 20  # steps between two looks at what they said
+WINDOW = 20  # steps between two looks at their metrics
 
-Figures = dict[str, dict[str, float] | None]
+Metrics = dict[str, dict[str, float] | None]
 
 
 class SyncFreeStep:
-    """Takes the step that a plain one would take, or none where it is not finite, and writes down which.
+    """Takes the step that the plain one would take, or none where it is not finite, and writes down which.
 
     Args:
-        model: the model; buffers that a step moves are moved where they are.
-        players: who steps, in turn.
-        state: with their optimisers, which must know steps that are not taken.
-        microbatch: a player's value of a microbatch of a batch, and its gradient.
-        learning_rate: of the phase.
-        clip_norm: as of the settings.
-        buffers: owners and names of the buffers.
+        plain: the plain step: its context, and a player's value with its gradient. The optimisers' steps must take a
+            flag on the device for steps that are not taken.
 
     Attributes:
         schedules: the step that it is, for the schedules.
-        said: what the last steps said, ``(WINDOW, numbers)``; ``None`` before the first.
+        told: metrics of the last steps, ``(WINDOW, numbers)``; ``None`` before the first.
         averaged: steps in the running average of the weights, ``()``.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        players: Mapping[str, Player],
-        state: State,
-        microbatch: Callable[[Player, Step, Microbatch], Value],
-        learning_rate: float | Schedule,
-        clip_norm: float,
-        buffers: list[tuple[nn.Module, str]],
-    ) -> None:
-        self.model, self.players, self.state, self.microbatch = model, players, state, microbatch
-        self.learning_rate, self.clip_norm, self.buffers = learning_rate, clip_norm, buffers
-        self.device = next(model.parameters()).device
+    def __init__(self, plain: Any) -> None:
+        context = plain.context
+        self.plain, self.state, self.players = plain, context.state, context.players
+        self.model, self.buffers = context.model, context.buffers
+        self.learning_rate, self.clip_norm = context.learning_rate, context.settings.clip_norm
+        self.device = next(self.model.parameters()).device
         self.schedules = DeviceSchedules(self.device)
-        self.said: Tensor | None = None
+        self.told: Tensor | None = None
         self.averaged = torch.zeros((), device=self.device)
         self._one = torch.ones((), device=self.device)
         self._names: dict[str, tuple[str, ...]] = {}
 
     def __call__(self, rows: Tensor, batch: Batch) -> None:
-        microbatch = Microbatch(0, rows, batch, None)
+        part, now = Microbatch(0, rows, batch, None), cast(Step, self.schedules)
         line: list[Tensor] = []
         worst: Tensor | None = None
         for name, player in self.players.items():
-            before, places = copies(self.buffers), self.buffers_now()
-            figures = means(self.microbatch(player, cast(Step, self.schedules), microbatch))
+            before, places = snapshot(self.buffers), self.buffers_now()
+            figures = means(self.plain.backward(player, now, part))
             if self.clip_norm:
                 norm = gradient_norm(player.parameters)
                 bad = self._whether_bad([figures[OBJECTIVE] + norm])
-                clip(player.parameters, norm, self.clip_norm)
+                clip_gradients(player.parameters, norm, self.clip_norm)
             else:
-                (gradients,), _ = pieces([each.grad for each in player.parameters if each.grad is not None])
+                (gradients,), _ = chunks([each.grad for each in player.parameters if each.grad is not None])
                 bad = self._whether_bad([figures[OBJECTIVE], *gradients])
             optimizer = cast(Any, self.state.optimizers[name])
-            optimizer.param_groups[0]["lr"] = at(self.learning_rate, cast(Step, self.schedules)) * player.learning_rate
+            optimizer.param_groups[0]["lr"] = at(self.learning_rate, now) * player.learning_rate
             optimizer.step(bad)
             self._settle_buffers(before, places, bad)
             for parameter in player.parameters:
@@ -84,43 +70,43 @@ class SyncFreeStep:
             self._names[name] = tuple(figures)
             line += [bad, *figures.values()]
             worst = bad if worst is None else torch.maximum(worst, bad)
-        said = torch.stack(line).unsqueeze(0)
-        if self.said is None:
-            self.said = said.new_zeros(WINDOW, said.shape[1])
-        self.said.copy_(torch.cat([self.said[1:], said]))
+        told = torch.stack(line).unsqueeze(0)
+        if self.told is None:
+            self.told = told.new_zeros(WINDOW, told.shape[1])
+        self.told.copy_(torch.cat([self.told[1:], told]))
         assert worst is not None
-        self._follow_average(worst)
+        self._update_average(worst)
 
-    def last(self, steps: int) -> list[Figures]:
-        """What each of the last steps said: the figures of each player by name, or ``None`` where it did not step."""
-        assert self.said is not None
-        return [self._figures(line) for line in self.said[-steps:].tolist()]
+    def last(self, steps: int) -> list[Metrics]:
+        """Metrics of each of the last steps: of each player by name, or ``None`` where it did not step."""
+        assert self.told is not None
+        return [self._metrics(line) for line in self.told[-steps:].tolist()]
 
-    def _figures(self, line: list[float]) -> Figures:
-        told: Figures = {}
+    def _metrics(self, line: list[float]) -> Metrics:
+        found: Metrics = {}
         numbers = iter(line)
         for player, names in self._names.items():
             bad, *values = (next(numbers) for _ in range(1 + len(names)))
-            told[player] = None if bad else dict(zip(names, values, strict=True))
-        return told
+            found[player] = None if bad else dict(zip(names, values, strict=True))
+        return found
 
-    def cause(self, selection: RowSelection, figures: Figures) -> str:
+    def cause(self, selection: RowSelection, metrics: Metrics) -> str:
         """Why a step was not taken, as far as its rows and the weights of now can tell."""
         places = self.buffers_now()
         with same_noise_after(self.device):
-            microbatch = Microbatch(0, selection.rows, selection.batch, None)
-            name = next(name for name, told in figures.items() if told is None)
-            before = copies(self.buffers)
-            value = self.microbatch(self.players[name], cast(Step, self.schedules), microbatch)
-            words = name_the_cause(self.model, microbatch.batch, value, microbatch.rows, name)
+            part = Microbatch(0, selection.rows, selection.batch, None)
+            name = next(name for name, told in metrics.items() if told is None)
+            before = snapshot(self.buffers)
+            value = self.plain.backward(self.players[name], cast(Step, self.schedules), part)
+            words = self.plain.cause(name, part, value)
         self._settle_buffers(before, places, torch.ones((), device=self.device))
         self.forget_gradients()
         return words
 
     def moved(self) -> list[Tensor]:
         """What a step writes to."""
-        said = [] if self.said is None else [self.said]
-        return [*self.of_optimizers(), *self.of_modules(), self.averaged, *said]
+        told = [] if self.told is None else [self.told]
+        return [*self.of_optimizers(), *self.of_modules(), self.averaged, *told]
 
     def of_optimizers(self) -> list[Tensor]:
         states = [state for optimizer in self.state.optimizers.values() for state in optimizer.state.values()]
@@ -148,7 +134,7 @@ class SyncFreeStep:
         return bad
 
     @torch.no_grad()
-    def _settle_buffers(self, before: list[tuple[nn.Module, str, Tensor]], places: list[Tensor], bad: Tensor) -> None:
+    def _settle_buffers(self, before: Snapshot, places: list[Tensor], bad: Tensor) -> None:
         """Buffers where they were before the step, and as they were if it is not taken."""
         for (module, name, value), place in zip(before, places, strict=True):
             now = getattr(module, name)
@@ -156,9 +142,9 @@ class SyncFreeStep:
             if now is not place:
                 setattr(module, name, place)
 
-    def _follow_average(self, bad: Tensor) -> None:
+    def _update_average(self, bad: Tensor) -> None:
         if self.state.average is None:
             return
         self.averaged += 1 - bad
-        decay = memory(self.averaged).clamp_max(self.state.ema_decay)
+        decay = self.state.largest_decay(self.averaged).clamp_max(self.state.ema_decay)
         self.state.move_average((1 - decay) * (1 - bad))

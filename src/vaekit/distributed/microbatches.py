@@ -1,4 +1,4 @@
-"""A batch in microbatches: computed one after the other (accumulated gradients), in several processes, or both."""
+"""Microbatches: a batch in pieces, computed one after the other (gradient accumulation) or in several processes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from vaekit.data.loader import Loader, RowSelection
 from vaekit.distributed.context import DistributedContext
 from vaekit.distributed.rng import RNGStreams
 from vaekit.errors import UserError
+from vaekit.kernels.buffers import Snapshot, restore
+from vaekit.kernels.norm import gradient_norm
 from vaekit.objectives.objective import Value
-from vaekit.training.finite import gradient_norm, put_back
 
 OBJECTIVE = ""  # no term has this name
-Buffers = Sequence[tuple[nn.Module, str, Tensor]]
 
 
 class Microbatch(NamedTuple):
@@ -37,19 +37,19 @@ class Microbatch(NamedTuple):
     weight: Tensor | None
 
 
-class Computed(NamedTuple):
-    """What was computed of a batch.
+class Accumulated(NamedTuple):
+    """What was computed of a batch; its gradient is in the parameters.
 
     Attributes:
-        figures: means over the whole batch of the objective (``OBJECTIVE``) and of each term, by name.
+        means: over the whole batch of the objective (``OBJECTIVE``) and of each term, by name.
         values: of the microbatches of this process.
-        wishes: which of them any process has.
+        requests: which of them any process made.
         norm: of the gradient, ``()``.
     """
 
-    figures: dict[str, Tensor]
+    means: dict[str, Tensor]
     values: list[Value]
-    wishes: list[bool]
+    requests: Sequence[bool]
     norm: Tensor
 
 
@@ -58,7 +58,7 @@ def _figures(value: Value) -> dict[str, Tensor]:
 
 
 def means(value: Value) -> dict[str, Tensor]:
-    """The mean of each figure over its examples; all at once where all are ``(batch,)``."""
+    """Mean of the objective and of each term over the examples; all at once where all are ``(batch,)``."""
     figures = {name: each.detach() for name, each in _figures(value).items()}
     if len({each.shape for each in figures.values()}) > 1:
         return {name: each.mean() for name, each in figures.items()}
@@ -66,7 +66,7 @@ def means(value: Value) -> dict[str, Tensor]:
 
 
 class Microbatches:
-    """Cuts batches into consecutive microbatches and puts together what was computed of them.
+    """Cuts batches into consecutive microbatches and accumulates what is computed of them.
 
     A microbatch has its own random numbers, so that it comes out the same in whichever process it is computed. An
     objective sees one microbatch at a time: one that compares the rows of a batch compares those of a microbatch.
@@ -82,34 +82,32 @@ class Microbatches:
     def __init__(self, world: DistributedContext, count: int) -> None:
         if count % world.size:
             raise UserError(
-                f"{world.size} processes cannot divide {count} microbatch{'s' * (count > 1)} of a batch among them.",
+                f"{world.size} processes cannot divide {count} microbatch{'es' * (count > 1)} of a batch among them.",
                 f"start a number of processes that divides {count}, or train anew with another --accumulate.",
             )
         self.world = world
         self.count = count
         self.rng = RNGStreams(world, count)
 
+    def split(self, selection: RowSelection) -> list[Microbatch]:
+        """The microbatches of this process."""
+        rows = selection.rows
+        if self.count == 1:
+            return [Microbatch(0, rows, selection.batch, None)]
+        parts = []
+        for index, part in enumerate(self._own(self._cuts(len(rows)))):
+            # One without rows looks at the last one, with no weight: every microbatch draws, and has all figures.
+            some = part if part.start < part.stop else slice(len(rows) - 1, len(rows))
+            with self.rng.of(index):
+                batch = selection.some(some).batch
+            weight = batch.x.new_tensor((part.stop - part.start) / len(rows))
+            parts.append(Microbatch(index, rows[some], batch, weight))
+        return parts
+
     def _own(self, sizes: Sequence[Any]) -> Sequence[Any]:
         """What falls to this process of something that there is for every microbatch."""
         own = self.rng.own
         return sizes[self.world.rank * own : (self.world.rank + 1) * own]
-
-    def take(self, selection: RowSelection) -> tuple[Tensor, Batch]:
-        """The rows of this process and what they hold."""
-        rows = selection.rows
-        if self.count == 1:
-            return rows, selection.batch
-        parts = self._own(self._cuts(len(rows)))
-        # One without rows looks at the last one, with no weight: every microbatch draws, and knows all figures.
-        pieces = [part if part.start < part.stop else slice(len(rows) - 1, len(rows)) for part in parts]
-        batches = []
-        for index, piece in enumerate(pieces):
-            with self.rng.of(index):
-                batches.append(selection.some(piece).batch)
-        if len(batches) == 1:
-            return rows[pieces[0]], batches[0]
-        columns = (None if column[0] is None else torch.cat(column) for column in zip(*batches, strict=True))
-        return torch.cat([rows[piece] for piece in pieces]), Batch(*columns)  # type: ignore[arg-type]
 
     def _cuts(self, size: int) -> list[slice]:
         """Consecutive parts of so many rows, as ``torch.tensor_split`` cuts them: the first ones are the longer."""
@@ -117,103 +115,82 @@ class Microbatches:
         edges = [index * short + min(index, longer) for index in range(self.count + 1)]
         return [slice(start, stop) for start, stop in pairwise(edges)]
 
-    def of(self, rows: Tensor, batch: Batch, size: int) -> list[Microbatch]:
-        """What :meth:`take` took, by microbatch.
-
-        Args:
-            rows, batch: of this process.
-            size: rows of the whole batch.
-        """
-        if self.count == 1:
-            return [Microbatch(0, rows, batch, None)]
-        sizes = [part.stop - part.start for part in self._cuts(size)]
-        microbatches, start = [], 0
-        for index, rows_here in enumerate(self._own(sizes)):
-            some = slice(start, start := start + max(1, rows_here))
-            part = Batch(*(None if column is None else column[some] for column in batch))  # type: ignore[arg-type]
-            microbatches.append(Microbatch(index, rows[some], part, batch.x.new_tensor(rows_here / size)))
-        return microbatches
-
-    def compute(
+    def accumulate(
         self,
-        one: Callable[[Microbatch], Value],
-        microbatches: Sequence[Microbatch],
+        backward: Callable[[Microbatch], Value],
+        parts: Sequence[Microbatch],
         parameters: Sequence[nn.Parameter],
-        before: Buffers,
-        wishes: Sequence[bool],
-    ) -> Computed:
-        """All microbatches, and what they are together: in ``parameters`` the gradient of the whole batch.
+        before: Snapshot,
+        requests: Sequence[bool],
+    ) -> Accumulated:
+        """The gradient of the whole batch in ``parameters``, and the means over its rows.
 
-        What a forward pass moves (the buffers of a code book) starts from the same place in each microbatch, and in the
-        end has moved by the mean of their moves.
+        What a forward pass moves (the buffers of a code book) starts from the same place in each microbatch, and in
+        the end has moved by the mean of their moves.
 
         Args:
-            one: computes a microbatch, and adds its weighted gradient to that of the parameters.
-            microbatches: of this process.
+            backward: computes a microbatch, and adds its weighted gradient to that of the parameters.
+            parts: of this process.
             parameters: whose gradient it is.
             before: the buffers.
-            wishes: of this process.
+            requests: of this process.
         """
         if self.count == 1:
-            value = one(microbatches[0])
-            return Computed(means(value), [value], list(wishes), gradient_norm(parameters))
+            value = backward(parts[0])
+            return Accumulated(means(value), [value], requests, gradient_norm(parameters))
         before = [each for each in before if each[2].is_floating_point()]
         values: list[Value] = []
         moves = [torch.zeros_like(value) for _, _, value in before]
         figures: dict[str, Tensor] = {}
-        for microbatch in microbatches:
-            put_back(before)
-            with self.rng.of(microbatch.index):
-                value = one(microbatch)
+        for part in parts:
+            restore(before)
+            with self.rng.of(part.index):
+                value = backward(part)
             values.append(Value(value.objective.detach(), {name: each.detach() for name, each in value.terms.items()}))
-            assert microbatch.weight is not None
+            assert part.weight is not None
             for name, each in _figures(values[-1]).items():
-                mean = microbatch.weight * each.mean().to(microbatch.weight.device)
+                mean = part.weight * each.mean().to(part.weight.device)
                 figures[name] = figures[name] + mean if name in figures else mean
             for move, (module, name, value) in zip(moves, before, strict=True):
                 now = getattr(module, name)
                 # What is infinite and stays so has not moved.
-                move += microbatch.weight * torch.where(now == value, 0, now - value)
+                move += part.weight * torch.where(now == value, 0, now - value)
         if self.world.size > 1:
-            together = self._with_others(figures, values, wishes, parameters, moves)
-        else:
-            together = Computed(figures, values, list(wishes), gradient_norm(parameters))
+            figures, requests = self._all_reduce(figures, requests, parameters, moves)
         for move, (module, name, value) in zip(moves, before, strict=True):
             setattr(module, name, value + move)
-        return together
+        return Accumulated(figures, values, requests, gradient_norm(parameters))
 
-    def _with_others(
+    def _all_reduce(
         self,
         figures: dict[str, Tensor],
-        values: list[Value],
-        wishes: Sequence[bool],
+        requests: Sequence[bool],
         parameters: Sequence[nn.Parameter],
         moves: list[Tensor],
-    ) -> Computed:
-        """The sums over all processes: one call for gradients, moves, figures and wishes."""
+    ) -> tuple[dict[str, Tensor], list[bool]]:
+        """Sums over the processes by one call for gradients, moves, figures and requests."""
         told = torch.stack([*figures.values()])
         # A parameter that nothing reached has no gradient, unless it has one in another process.
-        counts = told.new_tensor([*wishes, *(parameter.grad is not None for parameter in parameters)])
+        counts = told.new_tensor([*requests, *(parameter.grad is not None for parameter in parameters)])
         gradients = [torch.zeros_like(each) if each.grad is None else each.grad for each in parameters]
         *sums, told, counts = self.world.sum([*gradients, *moves, told, counts])
         yes = [count > 0 for count in counts.tolist()]
-        for parameter, gradient, reached in zip(parameters, sums, yes[len(wishes) :], strict=False):
+        for parameter, gradient, reached in zip(parameters, sums, yes[len(requests) :], strict=False):
             if reached:
                 same = gradient.stride() == parameter.stride()
                 parameter.grad = gradient if same else torch.empty_like(parameter).copy_(gradient)
         for move, moved in zip(moves, sums[len(gradients) :], strict=True):
             move.copy_(moved)
-        norm = gradient_norm(parameters)
-        return Computed(dict(zip(figures, told.unbind(), strict=True)), values, yes[: len(wishes)], norm)
+        return dict(zip(figures, told.unbind(), strict=True)), yes[: len(requests)]
 
-    def cause(
-        self, microbatches: Sequence[Microbatch], values: Sequence[Value], name: Callable[[Microbatch, Value], str]
+    def first_cause(
+        self, parts: Sequence[Microbatch], values: Sequence[Value], name: Callable[[Microbatch, Value], str]
     ) -> str:
-        """What is to be said of a batch that is not finite: of the first microbatch whose value is not, or of any."""
+        """Cause of a batch that is not finite: of the first microbatch whose value is not, else of any."""
         said = []
-        for microbatch, value in zip(microbatches, values, strict=True):
-            with self.rng.of(microbatch.index):
-                words = name(microbatch, value)
+        for part, value in zip(parts, values, strict=True):
+            with self.rng.of(part.index):
+                words = name(part, value)
             # A first letter by which those whose value is to blame come first.
             said.append(("b" if torch.isfinite(value.objective).all() else "a") + words)
         first = min(said, key=lambda words: words[0])

@@ -11,11 +11,10 @@ from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader
 from vaekit.errors import UserError
 from vaekit.evaluation.bits import bits_per_dimension
-from vaekit.evaluation.chunk import Compiled
 from vaekit.evaluation.estimators.context import Estimator, EvaluationContext, error_of
 from vaekit.evaluation.fitness import check_finite, check_likelihood_fits
 from vaekit.evaluation.latents import active_units, encodings
-from vaekit.evaluation.likelihood import bound, discrete, evaluating, log_likelihood, prior_is_bound
+from vaekit.evaluation.likelihood import bound, captured_figures, discrete, evaluating, log_likelihood, prior_is_bound
 from vaekit.kernels import rounding
 
 PRECISIONS = "float32", "bfloat16"  # in which the likelihood was found to be the same (benchmarks/rounding.py)
@@ -49,7 +48,7 @@ def _likelihood(context: EvaluationContext) -> dict[str, Any]:
             context.samples,
             seed=context.seed,
             progress=context.progress,
-            chunk=Compiled(context.model, context.say) if context.compiled else None,
+            chunk=captured_figures(context.model, context.say) if context.compiled else None,
         )
     nll = -result.log_p.mean().item()
     rows = context.rows
@@ -136,7 +135,7 @@ def evaluate(
         device: where to compute.
         precision: ``bfloat16`` rounds the factors of products in the figures of the likelihood, which is faster
             and moves them by some thousandths of a nat; all else is ``float32``.
-        compiled: compile the estimate of the likelihood, see :class:`vaekit.evaluation.chunk.Compiled`.
+        compiled: compile the estimate of the likelihood, see :mod:`vaekit.acceleration`.
         estimators: what else is asked for, see :mod:`vaekit.evaluation.estimators`.
         progress: told the number of rows finished.
         open_run: opens the run folders that estimators name (:func:`vaekit.load`, which ``Run.evaluate`` gives).

@@ -11,15 +11,56 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from vaekit.acceleration import capture_function
 from vaekit.data.batch import Batch
-from vaekit.evaluation.chunk import Chunk, figures_of
 from vaekit.evaluation.collect import Column
+from vaekit.kernels.double import double
 from vaekit.kernels.memory import keep_pages
 
 # Elements of one decoded chunk: on a processor 8 MiB in float32, which its cache still holds when the density is
 # computed; elsewhere 128 MiB, so that the calls do not count.
 BUDGET = {"cpu": 1 << 21}
 ELSEWHERE = 1 << 25
+
+
+Chunk = Callable[[Batch, int], dict[str, Tensor]]
+
+
+def figures_of(model: Any, batch: Batch, count: int) -> dict[str, Tensor]:
+    """Of ``count`` draws of each row, in nats, each ``(rows,)``.
+
+    ``log_w`` is log Σ w and ``log_w2`` log Σ w², in float64: the effective samples are their small difference.
+    ``elbo``, ``log_px`` and ``kl`` are sums over the draws, and so is, of each latent whose KL splits, ``kl_dims/NAME``
+    ``(latent,)``, summed over the rows too.
+    """
+    draw = model.draw(batch, count)
+    log_w = double(draw.log_w)
+    figures = {
+        "log_w": log_w.logsumexp(0),
+        "log_w2": (2 * log_w).logsumexp(0),
+        "elbo": draw.elbo.sum(0),
+        "log_px": draw.expect(draw.log_px).sum(0),
+        "kl": draw.kl.expand(count, -1).sum(0),
+    }
+    for name, latent in draw.latents.items():
+        if latent.kl_dims is not None:
+            dims = draw.expect(latent.kl_dims.movedim(-1, 0))  # (latent, samples, batch)
+            figures[f"kl_dims/{name}"] = count * dims.mean(-2).sum(-1)
+    return figures
+
+
+def captured_figures(model: Any, say: Callable[[str], None]) -> Chunk:
+    """:func:`figures_of` a model, compiled for each size of chunk that comes again (:mod:`vaekit.acceleration`).
+
+    Args:
+        model: what is evaluated.
+        say: told why it is not compiled.
+    """
+
+    def figures(columns: Any, count: int) -> dict[str, Tensor]:
+        return figures_of(model, Batch(*columns), count)
+
+    return capture_function(figures, say)
 
 
 class LogLikelihood(NamedTuple):
@@ -91,7 +132,7 @@ def log_likelihood(
         seed: of the random numbers.
         budget: most elements that are computed at once (:func:`elements_per_draw`); chosen for the device if not given.
         progress: told the number of rows finished with each batch.
-        chunk: what computes the figures of some rows and draws: a :class:`vaekit.evaluation.chunk.Compiled` takes some
+        chunk: what computes the figures of some rows and draws: that of :func:`captured_figures` takes some
             seconds once and a fifth less for every draw. The draws are the same, the figures to rounding.
 
     Raises:

@@ -11,7 +11,7 @@ from vaekit.kernels.tracing import traced
 FEW, PIECE = 1 << 22, 1 << 13  # numbers
 
 
-def pieces(*lists: Sequence[Tensor]) -> tuple[list[list[Tensor]], list[int]]:
+def chunks(*lists: Sequence[Tensor]) -> tuple[list[list[Tensor]], list[int]]:
     """Lists of tensors that belong together place by place, cut alike, and the place that each piece is from.
 
     On a GPU torch gives 65,536 numbers of a tensor to a group of threads: the parameters of a small model would keep a

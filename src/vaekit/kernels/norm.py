@@ -1,11 +1,11 @@
-"""The norm of many tensors together."""
+"""Norm of gradients, and clipping to it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from vaekit.kernels.tracing import traced
 
@@ -21,3 +21,17 @@ def total_norm(tensors: Sequence[Tensor]) -> Tensor:
         return torch.nn.utils.get_total_norm(tensors)
     flat = [each.view(-1) for each in tensors]
     return torch.stack([each.dot(each) for each in flat]).sum().sqrt()
+
+
+def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """Norm of all gradients together, a tensor on the device."""
+    return total_norm([each.grad for each in parameters if each.grad is not None])
+
+
+@torch.no_grad()
+def clip_gradients(parameters: Sequence[nn.Parameter], norm: Tensor, most: float) -> None:
+    """Gradients of total norm ``norm`` scaled to the norm ``most`` where they exceed it, as torch does it."""
+    factor = (most / (norm + 1e-6)).clamp(max=1.0)
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter.grad = parameter.grad * factor

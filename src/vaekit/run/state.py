@@ -54,8 +54,8 @@ class Counters:
 Number = TypeVar("Number", float, Tensor)
 
 
-def memory(steps: Number) -> Number:
-    """What an average keeps in this step at most: little at first, so that the weights from before are forgotten."""
+def largest_decay(steps: Number) -> Number:
+    """Largest EMA decay at this step: small at first, so that the weights from before are forgotten."""
     return (1 + steps) / (10 + steps)
 
 
@@ -90,7 +90,9 @@ class State:
         if self.average is None:
             return
         self.counters.averaged += 1
-        self.move_average(1 - min(self.ema_decay, memory(self.counters.averaged)))
+        self.move_average(1 - min(self.ema_decay, largest_decay(self.counters.averaged)))
+
+    largest_decay = staticmethod(largest_decay)  # asked with a number on the device by steps that are captured
 
     @torch.no_grad()
     def move_average(self, weight: float | Tensor) -> None:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from vaekit.run.state import Counters
 from vaekit.schedules import Step, at
-from vaekit.training.finite import finite
 from vaekit.training.settings import Phase
+
+
+def finite(value: float) -> float | None:
+    """The value, or ``None`` where JSON has no word for it."""
+    return value if math.isfinite(value) else None
+
 
 WORDS = {"elbo": "validation elbo", "log_px": "log p(x|z)", "kl": "KL"}
 MOST_LINES = 50  # that a long training of many short epochs says, or about so many

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import nn
 
+from vaekit.acceleration import capture
 from vaekit.data.dataset import Dataset
-from vaekit.data.loader import Loader
+from vaekit.data.loader import Loader, RowSelection
 from vaekit.distributed.context import DistributedContext
-from vaekit.distributed.microbatches import Microbatches
+from vaekit.distributed.microbatches import OBJECTIVE, Microbatches
 from vaekit.errors import Interrupted, TrainingFailed
 from vaekit.evaluation.doctor import TrainingMonitor
 from vaekit.evaluation.fitness import check_likelihood_fits
@@ -30,7 +31,7 @@ from vaekit.schedules import Step
 from vaekit.signals import Ended, listening
 from vaekit.training.epoch_record import line_of, record_of
 from vaekit.training.settings import OPTIMIZERS, Phase, Settings
-from vaekit.training.step import Stepper
+from vaekit.training.step import PlainStep, StepContext, StepResult
 from vaekit.training.trainable import TrainableParts
 
 MOST_SKIPPED_IN_A_ROW = 20
@@ -94,13 +95,12 @@ class Training:
         with listening(self._ask_to_stop), Bar("training", total, "steps", done=done, quiet=self.quiet) as bar:
             while counters.phase < len(self.phases):
                 phase = self.phases[counters.phase]
-                stepper = self._begin(phase)
+                self.step = capture(self.plain_step(phase), self._say)
                 if saved is not None:
                     self.state.restore(saved)
                     saved = None
-                with closing(stepper):
-                    while counters.epoch < phase.epochs and not self._patience_is_over():
-                        self._epoch(stepper, bar)
+                while counters.epoch < phase.epochs and not self._patience_is_over():
+                    self._epoch(phase, bar)
                 if counters.epoch < phase.epochs:
                     waited = f"{counters.waited} epoch{'s' * (counters.waited > 1)}"
                     self._say(f"stopped after epoch {counters.epochs_total}: none of the last {waited} was better.")
@@ -119,8 +119,8 @@ class Training:
             if precision == "float16":
                 yield "float16 is for GPUs: on a processor it is slower than float32"
 
-    def _begin(self, phase: Phase) -> Stepper:
-        """The steps of a phase: its players, each with its optimiser."""
+    def plain_step(self, phase: Phase) -> PlainStep:
+        """The step of a phase: its players, each with an optimiser."""
         objective = phase.objective
         device = next(self.model.parameters()).device
         self.state.networks = tuple(network.to(device) for network in objective.networks())
@@ -131,17 +131,10 @@ class Training:
             name: make(player.parameters, lr=0.0, weight_decay=self.settings.weight_decay, **player.options)
             for name, player in players.items()
         }
-        return Stepper(
-            self.model,
-            phase,
-            players,
-            self.state,
-            self.microbatches,
-            self.settings,
-            self.batches,
-            self._skip,
-            self._wishes,
-            self._say,
+        return PlainStep(
+            StepContext(
+                self.model, players, self.state, self.microbatches, self.settings, phase.learning_rate, self.batches
+            )
         )
 
     def _begin_parts(self) -> None:
@@ -155,31 +148,59 @@ class Training:
             if self.state.average is not None:
                 self.state.average.load_state_dict(self.model.state_dict())
 
-    def _epoch(self, stepper: Stepper, bar: Bar) -> None:
+    def _epoch(self, phase: Phase, bar: Bar) -> None:
         """From the batch where the state is to the end of the epoch."""
         counters, started = self.state.counters, time.monotonic()
         self.trainable.set_modes()
         order = self.settings.seed, counters.epochs_total, counters.batch
         with closing(self.batches.epoch(*order)) as batches:
             for selection in batches:
-                with suppress(Ended):  # while the step was compiled: it was not taken
-                    stepper.take(selection)
-                    bar.advance()
-                stop, save = stepper.agreed if self.world.size > 1 else self._wishes()
+                agreed = self.take(selection)
+                bar.advance()
+                stop, save = agreed if self.world.size > 1 else self._requests()
                 if stop or save:
-                    stepper.drain()
+                    self._note(self.step.drain())
                     now = time.monotonic()
                     counters.seconds, started = counters.seconds + now - started, now
                     self.checkpointer.save()
                 if stop:
                     stopped = f"stopped in epoch {counters.epochs_total + 1}; the state is saved."
                     raise Interrupted(stopped, self.checkpointer.folder)
-        stepper.drain()
+        self._note(self.step.drain())
         counters.epoch, counters.epochs_total, counters.batch = counters.epoch + 1, counters.epochs_total + 1, 0
-        self._report(stepper.phase, started)
+        self._report(phase, started)
 
-    def _wishes(self) -> list[bool]:
-        """Whether to stop, and whether to save: the processes agree on both in every step."""
+    def take(self, selection: RowSelection) -> Sequence[bool]:
+        """Take a step on these rows.
+
+        Returns:
+            The requests (:meth:`_requests`) that any process had made before it.
+        """
+        counters = self.state.counters
+        epoch = counters.epoch + counters.batch / len(self.batches)
+        now = Step(counters.step, epoch, self.phases[counters.phase].epochs)
+        try:
+            results = self.step(now, selection, self._requests())
+        except Ended:  # while the step was compiled: it was not taken
+            return ()
+        self._note(results)
+        counters.batch += 1
+        counters.step += 1
+        return results[-1].requests if results else ()
+
+    def _note(self, results: Sequence[StepResult]) -> None:
+        """Sums of the metrics, and steps that were skipped."""
+        for result in results:
+            for player, metrics in result.metrics.items():
+                names = (f"{player}_objective" if name == OBJECTIVE else name for name in metrics)
+                self.state.add(tuple(names), torch.stack([*metrics.values()]), result.rows)
+            if result.cause:
+                self._skip(result.cause, result.index)
+            elif result.taken:
+                self.state.counters.skipped_in_a_row = 0
+
+    def _requests(self) -> list[bool]:
+        """Whether this process was asked to stop, and whether it is time to save."""
         return [self.stop_asked, self.checkpointer.due]
 
     def _say(self, line: str) -> None:

@@ -1,4 +1,4 @@
-"""Gradients in half precision: made larger on their way, so that small ones are not rounded to nothing."""
+"""Loss scaling: gradients in half precision made larger on their way, so that small ones are not rounded to nothing."""
 
 from __future__ import annotations
 
@@ -13,26 +13,23 @@ START, LEAST = 2.0**16, 1.0
 PATIENCE = 2000  # steps without an overflow before it is tried with twice as much
 
 
-class Scale:
-    """The factor of an objective whose gradient passes through ``float16`` (Micikevicius et al. 2018, section 3.2).
+class LossScale:
+    """Factor of an objective whose gradient passes through ``float16`` (Micikevicius et al. 2018, section 3.2).
 
     Halved when a gradient becomes infinite by it, and that step is not taken; doubled after many steps in which none
     did. A power of two: but for what would be lost or infinite, no gradient is changed by it.
 
     Args:
         counters: of the training; they keep it, so that a training goes on with it.
-        precision: of the products; it stays 1 for all but ``float16``, whose smallest number is 6e-8.
     """
 
-    def __init__(self, counters: Counters, precision: str) -> None:
-        self.needed = precision == "float16"
+    def __init__(self, counters: Counters) -> None:
         self._counters = counters
-        if self.needed and not counters.scale:
-            counters.scale = START
+        counters.scale = counters.scale or START
 
     @property
     def value(self) -> float:
-        return self._counters.scale if self.needed else 1.0
+        return self._counters.scale
 
     @property
     def may_have_overflowed(self) -> bool:
@@ -50,8 +47,6 @@ class Scale:
 
     def update(self, fitted: bool) -> None:
         """Take note of whether the gradients of a step were finite."""
-        if not self.needed:
-            return
         counters = self._counters
         counters.scale_kept = counters.scale_kept + 1 if fitted else 0
         if not fitted:

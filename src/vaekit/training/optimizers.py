@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from vaekit.kernels.chunks import pieces
+from vaekit.kernels.chunks import chunks
 
 MARKED = (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict)
 
@@ -53,7 +53,7 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
 
     The preparations of torch (groups by device and type, checks for graphs) cost as much as a third of the kernel.
     ``step(bad)`` does nothing where ``bad``, a number on the device, is 1, without a look at it from outside;
-    ``step(cut=…)`` steps what is left of the parameters when they are cut as by :func:`vaekit.kernels.chunks.pieces`.
+    ``step(cut=…)`` steps what is left of the parameters when they are cut as by :func:`vaekit.kernels.chunks.chunks`.
     ``begin()`` makes the running means of all parameters that have a gradient.
     """
     optimizer = _adam(parameters, **options)
@@ -79,7 +79,7 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
             [state["exp_avg"] for state in states],
             [state["exp_avg_sq"] for state in states],
         ]
-        cut = pieces if cut is None and bad is not None else cut
+        cut = chunks if cut is None and bad is not None else cut
         if cut is not None:
             lists, places = cut(*lists)
             steps = [steps[place] for place in places]

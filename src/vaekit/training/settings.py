@@ -112,7 +112,7 @@ class Settings:
             raise ValueError(f"precision must be one of {', '.join(PRECISIONS)}, got '{self.precision}'")
 
     @property
-    def may_be_silent(self) -> bool:
+    def can_be_captured(self) -> bool:
         """Whether no step needs a decision in Python: the optimiser itself leaves out what is not finite."""
         return self.optimizer in SKIPPING and self.precision != "float16"
 
@@ -129,6 +129,6 @@ def settled(settings: Settings, recorded: Mapping[str, Any], *, processes: int, 
     """
     settings = replace(settings, accumulate=settings.accumulate or recorded.get("accumulate") or processes)
     if settings.compile is None:
-        pays = on == "cpu" and steps >= MANY_STEPS and settings.accumulate == 1 and settings.may_be_silent
+        pays = on == "cpu" and steps >= MANY_STEPS and settings.accumulate == 1 and settings.can_be_captured
         settings = replace(settings, compile=bool(recorded.get("compile", pays)))
     return settings

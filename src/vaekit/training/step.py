@@ -1,188 +1,170 @@
-"""The steps of a phase: every player in turn, plainly or from a recording."""
+"""Training step: for each player value → gradient → finite? → clip → optimiser; then the average of the weights."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from vaekit.acceleration.captured import CapturedStep
-from vaekit.acceleration.sync_free import SyncFreeStep
 from vaekit.data.loader import Loader, RowSelection
 from vaekit.distributed.microbatches import OBJECTIVE, Microbatch, Microbatches
 from vaekit.errors import TrainingFailed, UserError
-from vaekit.kernels import rounding
+from vaekit.kernels.buffers import persistent_buffers, restore, snapshot
+from vaekit.kernels.norm import clip_gradients
+from vaekit.kernels.precision import rounding
 from vaekit.objectives.objective import Player, Value
 from vaekit.run.state import State
-from vaekit.schedules import Step, at
-from vaekit.training.finite import clip, copies, name_the_cause, places_of_buffers, put_back
-from vaekit.training.loss_scale import Scale
-from vaekit.training.settings import Phase, Settings
+from vaekit.schedules import Schedule, Step, at
+from vaekit.training.loss_scale import LossScale
+from vaekit.training.non_finite import name_the_cause
+from vaekit.training.settings import Settings
 
 
-class Stepper:
-    """Takes the steps of a phase.
+@dataclass(frozen=True)
+class StepContext:
+    """What the steps of a phase work on.
 
     Args:
         model: what is trained.
-        phase: with its learning rate.
-        players: who steps, by name; each has an optimiser in the state.
-        state: counters, optimisers, sums of figures and averages: what a step moves.
-        microbatches: how a batch is computed.
+        players: parameter groups by name, each with the value that it climbs.
+        state: optimisers (one a player), weight average and counters, which a step moves.
+        microbatches: how a batch is cut, and gradients are accumulated.
         settings: of the training.
+        learning_rate: of the phase.
         batches: the training rows.
-        skip: told of a step that was not taken: why, and its number in the phase.
-        wishes: what this process would have all of them do after a step.
-        say: told what a person should know.
     """
 
-    def __init__(
-        self,
-        model: nn.Module,
-        phase: Phase,
-        players: Mapping[str, Player],
-        state: State,
-        microbatches: Microbatches,
-        settings: Settings,
-        batches: Loader,
-        skip: Callable[[str, int], None] = lambda cause, step: None,
-        wishes: Callable[[], list[bool]] = list,
-        say: Callable[[str], None] = lambda line: None,
-    ) -> None:
-        self.model, self.phase, self.players, self.state = model, phase, players, state
-        self.microbatches, self.settings, self.batches = microbatches, settings, batches
-        self.skip, self.wishes, self.say = skip, wishes, say
-        self.agreed: list[bool] = []  # what any process wished at the last plain step
-        self.scale = Scale(state.counters, settings.precision)
-        self.buffers = places_of_buffers(model)
-        self.replay = self.recording() if self._may_replay else None
-        if settings.compile and self.replay is None:
-            say(
-                "warning: the steps are not compiled: that needs one microbatch, adam, a precision other than float16, "
-                "and on a GPU all rows in memory."
-            )
+    model: nn.Module
+    players: Mapping[str, Player]
+    state: State
+    microbatches: Microbatches
+    settings: Settings
+    learning_rate: float | Schedule
+    batches: Loader
 
-    @property
-    def _may_replay(self) -> bool:
-        """Whether steps can be recorded: with all of a batch at once, and on a GPU where all rows are there."""
-        on_gpu = self.batches.device.type == "cuda"
-        return (
-            (on_gpu or bool(self.settings.compile))
-            and not (on_gpu and self.batches.mapped)
-            and self.microbatches.count == 1
-            and self.settings.may_be_silent
-        )
+    @cached_property
+    def buffers(self) -> list[tuple[nn.Module, str]]:
+        """What a forward pass moves beside the parameters."""
+        return persistent_buffers(self.model)
 
-    def recording(self) -> CapturedStep:
-        """What records these steps and plays them again."""
-        settings, rate = self.settings, self.phase.learning_rate
-        step = SyncFreeStep(self.model, self.players, self.state, self._share, rate, settings.clip_norm, self.buffers)
-        around = self._rounding if self.batches.device.type == "cpu" else nullcontext
-        full = min(settings.batch_size, self.batches.num_rows)
-        return CapturedStep(step, full, bool(settings.compile), self.say, around)
+    @cached_property
+    def loss_scale(self) -> LossScale | None:
+        """Of ``float16``, whose smallest number is 6e-8."""
+        return LossScale(self.state.counters) if self.settings.precision == "float16" else None
 
-    def _rounding(self) -> AbstractContextManager[None]:
-        return rounding(self.batches.device, self.settings.precision)
+    @cached_property
+    def rounding(self) -> Any:
+        """Makes the context in which the factors of products are rounded as the settings say."""
+        precision = self.settings.precision
+        return nullcontext if precision == "float32" else partial(rounding, self.batches.device, precision)
 
-    def take(self, selection: RowSelection) -> None:
-        """A step on these rows: from the recording where there is one, else plainly."""
-        counters = self.state.counters
-        step = Step(counters.step, counters.epoch + counters.batch / len(self.batches), self.phase.epochs)
-        if self.replay is not None and self.replay.plays(selection, step):
-            self.replay.play(selection, step)
-            if self.replay.full:
-                self.drain()
-        else:
-            self.drain()
-            self._plainly(step, selection)
-        counters.batch += 1
-        counters.step += 1
 
-    def drain(self) -> None:
-        """Take note of what the steps said that were played since the last time."""
-        counters = self.state.counters
-        for said in self.replay.read() if self.replay is not None else ():
-            for name, told in said.figures.items():
-                if told is not None:
-                    self._log(
-                        name, told.keys(), torch.tensor([*told.values()], dtype=torch.float64), len(said.selection.rows)
-                    )
-            if None in said.figures.values():
-                assert self.replay is not None
-                self.skip(self.replay.cause(said), said.step)
-            else:
-                counters.skipped_in_a_row = 0
-                counters.averaged += self.state.average is not None
+class StepResult(NamedTuple):
+    """What a step reports.
 
-    def close(self) -> None:
-        """Leave what processes have in common; no step comes after it."""
+    Attributes:
+        index: its number in the phase, from 0.
+        rows: of its batch.
+        metrics: means over the batch of the objective and of each term, by player; of players that moved.
+        cause: why the step was not taken, if something in it was not finite.
+        taken: whether all players moved.
+        requests: which of the requests any process made.
+    """
 
-    def _plainly(self, step: Step, selection: RowSelection) -> None:
-        """Each player in turn: value of each example, mean, gradient, step."""
-        counters = self.state.counters
-        cause, size, fitted = "", len(selection.rows), True
-        microbatches = self.microbatches.of(*self.microbatches.take(selection), size)
-        for name, player in self.players.items():
-            # What moves in a forward pass (a code book) must be put back if the step is not taken.
-            before = copies(self.buffers)
-            one = partial(self._share, player, step)
-            figures, values, self.agreed, norm = self.microbatches.compute(
-                one, microbatches, player.parameters, before, self.wishes()
-            )
-            norm = self.scale.undo(player.parameters, norm)
-            optimizer = self.state.optimizers[name]
-            if math.isfinite((figures[OBJECTIVE] + norm).item()):
-                if self.settings.clip_norm:
-                    clip(player.parameters, norm, self.settings.clip_norm)
-                optimizer.param_groups[0]["lr"] = at(self.phase.learning_rate, step) * player.learning_rate
+    index: int
+    rows: int
+    metrics: dict[str, dict[str, Tensor]]
+    cause: str = ""
+    taken: bool = True
+    requests: Sequence[bool] = ()
+
+
+class PlainStep:
+    """The step, operation by operation.
+
+    Args:
+        context: what it works on.
+    """
+
+    def __init__(self, context: StepContext) -> None:
+        self.context = context
+
+    def __call__(self, step: Step, selection: RowSelection, requests: Sequence[bool] = ()) -> list[StepResult]:
+        """Take a step.
+
+        Args:
+            step: where training is, for schedules.
+            selection: the rows of the batch.
+            requests: of this process, for all of them to agree on.
+
+        Returns:
+            The reports that are there: here of this step, of a captured one later and several at once.
+        """
+        c, scale = self.context, self.context.loss_scale
+        parts = c.microbatches.split(selection)
+        metrics: dict[str, dict[str, Tensor]] = {}
+        cause, overflowed = "", False
+        for name, player in c.players.items():
+            before = snapshot(c.buffers)
+            backward = partial(self.backward, player, step)
+            found = c.microbatches.accumulate(backward, parts, player.parameters, before, requests)
+            norm = found.norm if scale is None else scale.undo(player.parameters, found.norm)
+            if math.isfinite((found.means[OBJECTIVE] + norm).item()):
+                if c.settings.clip_norm:
+                    clip_gradients(player.parameters, norm, c.settings.clip_norm)
+                optimizer = c.state.optimizers[name]
+                optimizer.param_groups[0]["lr"] = at(c.learning_rate, step) * player.learning_rate
                 optimizer.step()
-                self._log(name, figures.keys(), torch.stack([*figures.values()]), size)
-            elif self.scale.may_have_overflowed and math.isfinite(figures[OBJECTIVE].item()):
-                put_back(before)
-                fitted = False
+                metrics[name] = found.means
+            elif scale is not None and scale.may_have_overflowed and math.isfinite(found.means[OBJECTIVE].item()):
+                restore(before)
+                overflowed = True
             else:
-                put_back(before)
-                cause = cause or self.microbatches.cause(
-                    microbatches,
-                    values,
-                    lambda microbatch, value, name=name: name_the_cause(
-                        self.model, microbatch.batch, value, microbatch.rows, name
-                    ),
-                )
-                put_back(before)
+                restore(before)
+                cause = cause or c.microbatches.first_cause(parts, found.values, partial(self.cause, name))
+                restore(before)
             for parameter in player.parameters:
                 parameter.grad = None
-        if cause:
-            self.skip(cause, counters.step)
-            return
-        self.scale.update(fitted)
-        if fitted:
-            counters.skipped_in_a_row = 0
-            self.state.update_average()
+            requests = found.requests
+        if not cause and scale is not None:
+            scale.update(not overflowed)
+        taken = not cause and not overflowed
+        if taken and c.state.average is not None:
+            c.state.update_average()
+        return [StepResult(step.index, len(selection.rows), metrics, cause, taken, requests)]
 
-    def _share(self, player: Player, step: Step, microbatch: Microbatch) -> Value:
-        """A player's value of a microbatch of the batch, its gradient added to that of the other microbatches."""
-        with self._rounding():
-            with _told_by_distributions():
-                value = _checked(player.value(self.model, microbatch.batch, step))
+    def backward(self, player: Player, step: Step, part: Microbatch) -> Value:
+        """A player's value of a microbatch; its gradient is added to that of the player's parameters, and no others."""
+        with self.context.rounding():
+            with _distributions_may_refuse():
+                value = checked(player.value(self.context.model, part.batch, step))
+            scale = 1.0 if self.context.loss_scale is None else self.context.loss_scale.value
             # The gradient of −mean; only into the player's own parameters: nobody else feels this value.
-            down = torch.full_like(value.objective, -self.scale.value / len(value.objective))
-            down = down if microbatch.weight is None else down * microbatch.weight
+            down = torch.full_like(value.objective, -scale / len(value.objective))
+            down = down if part.weight is None else down * part.weight
             # As a product: to be handed a gradient, torch loads its symbolic shapes, half a second of every start.
             torch.dot(value.objective, down).backward(inputs=player.parameters)
         return value
 
-    def _log(self, player: str, figures: Iterable[str], means: Tensor, rows: int) -> None:
-        names = (f"{player}_objective" if name == OBJECTIVE else name for name in figures)
-        self.state.add(tuple(names), means, rows)
+    def cause(self, player: str, part: Microbatch, value: Value) -> str:
+        """Why a player's value of a microbatch, or its gradient, is not finite."""
+        return name_the_cause(self.context.model, part.batch, value, part.rows, player)
+
+    def drain(self) -> list[StepResult]:
+        """Reports that are still to come: none of plain steps."""
+        return []
+
+    report = StepResult  # captured steps report in the same form
 
 
 @contextmanager
-def _told_by_distributions() -> Iterator[None]:
+def _distributions_may_refuse() -> Iterator[None]:
     """
     Raises:
         TrainingFailed: if a distribution that validates its arguments refuses them, as one of the user's own may when
@@ -196,7 +178,7 @@ def _told_by_distributions() -> Iterator[None]:
         raise TrainingFailed(f"a distribution refuses what it is given: {str(error).splitlines()[0]}") from error
 
 
-def _checked(value: object) -> Value:
+def checked(value: object) -> Value:
     """
     Raises:
         UserError: if an objective answers with something else than a number for each row.

@@ -1,8 +1,8 @@
-"""Steps recorded once and played again.
+"""Captured step: a step recorded or compiled once and replayed.
 
 A small model asks a GPU for a hundred small kernels a step, and Python takes longer to ask than they take to run. A
-CUDA graph asks for all of them at once. What is recorded may not wait for the GPU: it is a silent step
-(:mod:`vaekit.acceleration.sync_free`), and what it said is read every so many steps.
+CUDA graph asks for all of them at once. What is recorded may not wait for the GPU: it is a step without host–device
+synchronisation (:mod:`vaekit.acceleration.sync_free`), whose metrics are read every so many steps.
 
 Such a step can be compiled as a whole, too (:mod:`vaekit.acceleration.program`), on a processor and on a GPU, where the
 graph then asks for the kernels of the compiler.
@@ -11,15 +11,16 @@ graph then asks for the kernels of the compiler.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from vaekit.acceleration.program import Call, NotWritable, program
-from vaekit.acceleration.sync_free import WINDOW, Figures, SyncFreeStep
+from vaekit.acceleration.switch import why_off
+from vaekit.acceleration.sync_free import WINDOW, SyncFreeStep
 from vaekit.data.batch import Batch
 from vaekit.data.loader import RowSelection
 from vaekit.kernels.noise import same_noise_after
@@ -29,18 +30,28 @@ from vaekit.signals import ends_at_once
 WARM = 3  # steps before the recording: libraries and optimisers set themselves up in the first
 
 
-class StepMetrics(NamedTuple):
-    """What a step said.
+def capture(step: Any, say: Callable[[str], None]) -> Any:
+    """The step, captured if that can be done; else the step itself.
 
-    Attributes:
-        step: its number in the phase, from 0.
-        selection: its rows.
-        figures: of each player by name, or ``None`` where its step was not taken.
+    Args:
+        step: a plain training step (:class:`vaekit.training.step.PlainStep`).
+        say: told why it is not, where it was asked for.
     """
-
-    step: int
-    selection: RowSelection
-    figures: Figures
+    c = step.context
+    on_gpu = c.batches.device.type == "cuda"
+    if not (on_gpu or c.settings.compile):
+        return step
+    if why := why_off():
+        say(f"{'warning: the steps are not compiled' if c.settings.compile else 'the steps are not recorded'}: {why}.")
+        return step
+    if c.microbatches.count == 1 and c.settings.can_be_captured and not (on_gpu and c.batches.mapped):
+        return CapturedStep(step, say)
+    if c.settings.compile:
+        say(
+            "warning: the steps are not compiled: that needs one microbatch, adam, a precision other than float16, "
+            "and on a GPU all rows in memory."
+        )
+    return step
 
 
 class Input(NamedTuple):
@@ -62,28 +73,23 @@ class Input(NamedTuple):
 
 
 class CapturedStep:
-    """The steps of a phase on full batches.
+    """The step of full batches replayed, that of others taken plainly.
+
+    If the steps are compiled, every full one is, so that a resumed run computes what it would have computed.
 
     Args:
-        step: what is recorded.
-        batch_size: rows of a full batch.
-        compiles: whether the steps are compiled; every one of them, so that a run that goes on computes what it would
-            have computed.
-        say: told why they are not, after all.
-        around: where the program is run.
+        plain: the step.
+        say: told why it is not compiled, after all.
     """
 
-    def __init__(
-        self,
-        step: SyncFreeStep,
-        batch_size: int,
-        compiles: bool = False,
-        say: Callable[[str], None] = lambda why: None,
-        around: Callable[[], AbstractContextManager[None]] = nullcontext,
-    ) -> None:
-        self.step, self.batch_size = step, batch_size
-        self.compiles, self.say, self.around = compiles, say, around
-        self.device = step.device
+    def __init__(self, plain: Any, say: Callable[[str], None] = lambda why: None) -> None:
+        self.plain, self.say = plain, say
+        context = plain.context
+        self.step = SyncFreeStep(plain)
+        self.device = self.step.device
+        self.compiles = bool(context.settings.compile)
+        self.batch_size = min(context.settings.batch_size, context.batches.num_rows)
+        self.rounding = context.rounding if context.batches.device.type == "cpu" else nullcontext
         self.unread: list[tuple[int, RowSelection]] = []
         self.steps, self.possible = 0, True
         self.compiled: Call | None = None
@@ -91,8 +97,33 @@ class CapturedStep:
         self.input: Input | None = None
         self.places_of_buffers: list[Tensor] = []
 
-    def plays(self, selection: RowSelection, step: Step) -> bool:
-        """Whether it can take the step; before the first one the steps are compiled, if they are to be."""
+    def __call__(self, step: Step, selection: RowSelection, requests: Sequence[bool] = ()) -> list[Any]:
+        """Take a step; the reports that are there by now."""
+        if not self.can_replay(selection, step):
+            return [*self.drain(), *self.plain(step, selection, requests)]
+        self.replay(selection, step)
+        return self.drain() if len(self.unread) == WINDOW else []
+
+    def drain(self) -> list[Any]:
+        """Reports of the steps since the last time."""
+        if not self.unread:
+            return []
+        reports = []
+        counters, average = self.step.state.counters, self.step.state.average
+        for (index, selection), metrics in zip(self.unread, self.step.last(len(self.unread)), strict=True):
+            cause = self.step.cause(selection, metrics) if None in metrics.values() else ""
+            moved = {
+                name: {term: torch.tensor(value, dtype=torch.float64) for term, value in told.items()}
+                for name, told in metrics.items()
+                if told is not None
+            }
+            reports.append(self.plain.report(index, len(selection.rows), moved, cause, not cause))
+            counters.averaged += not cause and average is not None
+        self.unread = []
+        return reports
+
+    def can_replay(self, selection: RowSelection, step: Step) -> bool:
+        """Whether it can be replayed; before the first one the steps are compiled, if they are to be."""
         if not self.possible or len(selection.rows) != self.batch_size:
             return False
         self.step.schedules.go_to(step)
@@ -100,13 +131,8 @@ class CapturedStep:
             self._compile(selection)
         return self.possible
 
-    @property
-    def full(self) -> bool:
-        """Whether it is time to :meth:`read`."""
-        return len(self.unread) == WINDOW
-
-    def play(self, selection: RowSelection, step: Step) -> None:
-        """Take a step that it :meth:`plays`; what it said is read later."""
+    def replay(self, selection: RowSelection, step: Step) -> None:
+        """Take a step that :meth:`can_replay`; its metrics are read later."""
         if not self.unread:
             self.step.averaged.fill_(self.step.state.counters.averaged)
         self.unread.append((step.index, selection))
@@ -120,21 +146,6 @@ class CapturedStep:
             self._try(selection)
         else:
             self._take(self._given(selection))
-
-    def read(self) -> list[StepMetrics]:
-        """What was said since the last time, step by step."""
-        if not self.unread:
-            return []
-        figures = self.step.last(len(self.unread))
-        told = [
-            StepMetrics(step, selection, each) for (step, selection), each in zip(self.unread, figures, strict=True)
-        ]
-        self.unread = []
-        return told
-
-    def cause(self, said: StepMetrics) -> str:
-        """Why a step was not taken, as far as the rows and the weights of now can tell."""
-        return self.step.cause(said.selection, said.figures)
 
     def _given(self, selection: RowSelection) -> RowSelection | Input:
         """What is handed to a step that is no recording: the rows, shown if it looks for them."""
@@ -155,7 +166,7 @@ class CapturedStep:
         if self.compiled is None:
             self.step(given.rows, given.batch)
         else:
-            with self.around():
+            with self.rounding():
                 self.compiled()
 
     def _try(self, selection: RowSelection) -> None:

@@ -28,6 +28,7 @@ from training_cases import (
 )
 
 from vaekit import training
+from vaekit.acceleration import capture
 from vaekit.acceleration import program as programs
 from vaekit.acceleration.program import NotWritable, program
 from vaekit.data import loader
@@ -169,9 +170,7 @@ def test_to_compile_moves_nothing(as_written: list[Any], tmp_path: Path) -> None
     plan = small_plan("vq-vae")
     settings = training.Settings(batch_size=16, device="cpu", compile=True, ema_decay=0.9)
     loop = Training(plan.model, plan.data, plan.phases, settings, tmp_path, quiet=True)
-    stepper = loop._begin(plan.phases[0])
-    replay = stepper.replay
-    assert replay is not None
+    replay = capture(loop.plain_step(plan.phases[0]), lambda line: None)
     selection = next(loop.batches.epoch(0, 0))
     kept = loop.state.optimizers["model"].state
     first, *_ = plan.model.parameters()
@@ -180,7 +179,7 @@ def test_to_compile_moves_nothing(as_written: list[Any], tmp_path: Path) -> None
     }
     before = [each.clone() for each in replay.step.of_modules()]
     torch.manual_seed(5)
-    assert replay.plays(selection, Step())
+    assert replay.can_replay(selection, Step())
     assert torch.equal(torch.rand(3), torch.rand(3, generator=torch.Generator().manual_seed(5)))
     assert as_written
     assert all(torch.equal(one, other) for one, other in zip(before, replay.step.of_modules(), strict=True))
@@ -200,10 +199,9 @@ def test_a_recording_of_a_program_looks_at_the_same_rows(recipe: str, as_written
     plan = small_plan(recipe)
     settings = training.Settings(batch_size=16, device="cpu", compile=True)
     loop = Training(plan.model, plan.data, plan.phases, settings, tmp_path, quiet=True)
-    replay = loop._begin(plan.phases[0]).replay
-    assert replay is not None
+    replay = capture(loop.plain_step(plan.phases[0]), lambda line: None)
     first, second, *_ = loop.batches.epoch(0, 0)
-    assert replay.plays(first, Step())
+    assert replay.can_replay(first, Step())
     rows = replay.input.rows
     replay._look_at(second)
     assert replay.input.rows is rows
@@ -396,7 +394,7 @@ def test_what_cannot_be_compiled_is_said(
     settings: dict[str, Any], as_written: list[Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train(plan_of(ELBO()), tmp_path / "run", compile=True, quiet=False, **settings)
-    assert "warning: the steps are not compiled: that needs one share of a batch" in capsys.readouterr().err
+    assert "warning: the steps are not compiled: that needs one microbatch" in capsys.readouterr().err
     assert not as_written
 
 

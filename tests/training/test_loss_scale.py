@@ -22,8 +22,7 @@ from vaekit.schedules import Step
 from vaekit.training import Phase, Settings
 from vaekit.training import loss_scale as module
 from vaekit.training.loop import Training
-from vaekit.training.loss_scale import START, Scale
-from vaekit.training.step import Stepper
+from vaekit.training.loss_scale import START, LossScale
 
 
 def plan_of(objective: ELBO, epochs: int = 1) -> Plan:
@@ -42,19 +41,21 @@ class Times(ELBO):
         return Value(self.factor * value, terms)
 
 
-def stepper_of(plan: Plan, folder: Path, **settings: Any) -> Stepper:
+def training_of(plan: Plan, folder: Path, **settings: Any) -> Training:
     given = Settings(batch_size=16, device="cpu", **settings)
-    return Training(plan.model, plan.data, plan.phases, given, folder, quiet=True)._begin(plan.phases[0])
+    loop = Training(plan.model, plan.data, plan.phases, given, folder, quiet=True)
+    loop.step = loop.plain_step(plan.phases[0])
+    return loop
 
 
-def gradients(stepper: Stepper) -> list[Tensor]:
+def gradients(loop: Training) -> list[Tensor]:
     """Those of the next step, before it is taken; none if it is not."""
     found: list[Tensor] = []
-    optimizer: Any = stepper.state.optimizers["model"]
-    parameters = stepper.players["model"].parameters
+    optimizer: Any = loop.state.optimizers["model"]
+    parameters = loop.step.context.players["model"].parameters
     optimizer.step = lambda: found.extend(p.grad.clone() for p in parameters if p.grad is not None)
     torch.manual_seed(1)
-    stepper.take(next(stepper.batches.epoch(0, 0)))
+    loop.take(next(loop.batches.epoch(0, 0)))
     return found
 
 
@@ -62,33 +63,30 @@ class TestFactor:
     def test_halved_at_once_and_doubled_after_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "PATIENCE", 3)
         counters = Counters()
-        scale = Scale(counters, "float16")
+        scale = LossScale(counters)
         values = []
         for fitted in (False, True, True, False, True, True, True, True, True, True):
             scale.update(fitted)
             values.append(scale.value / START)
         assert values == [1 / 2, 1 / 2, 1 / 2, 1 / 4, 1 / 4, 1 / 4, 1 / 2, 1 / 2, 1 / 2, 1]
-        assert Scale(counters, "float16").value == START  # as after a resume
+        assert LossScale(counters).value == START  # as after a resume
 
     def test_never_less_than_one(self) -> None:
-        scale = Scale(Counters(), "float16")
+        scale = LossScale(Counters())
         for _ in range(30):
             scale.update(fitted=False)
         assert scale.value == 1
         assert not scale.may_have_overflowed
 
     @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-    def test_only_for_half_precision(self, precision: str) -> None:
-        counters = Counters()
-        scale = Scale(counters, precision)
-        scale.update(fitted=False)
-        assert (scale.value, scale.may_have_overflowed, counters) == (1, False, Counters())
+    def test_only_for_half_precision(self, precision: str, tmp_path: Path) -> None:
+        assert training_of(plan_of(ELBO()), tmp_path, precision=precision).step.context.loss_scale is None
 
     def test_undone_to_the_last_bit(self) -> None:
         layer = nn.Linear(5, 3)
         gradient = torch.randn(3, 5)
         layer.weight.grad = gradient * START
-        norm = Scale(Counters(), "float16").undo([*layer.parameters()], torch.tensor(3 * START))
+        norm = LossScale(Counters()).undo([*layer.parameters()], torch.tensor(3 * START))
         assert torch.equal(layer.weight.grad, gradient)
         assert norm == 3
 
@@ -96,27 +94,27 @@ class TestFactor:
 @pytest.mark.parametrize("factor", [1.0, 1e-5, 300.0])
 def test_gradients_are_those_of_float32(factor: float, tmp_path: Path) -> None:
     """Also where, unscaled, most would be rounded to nothing (a hundred-thousandth of the bound)."""
-    exact = gradients(stepper_of(plan_of(Times(factor=factor)), tmp_path))
-    stepper = stepper_of(plan_of(Times(factor=factor)), tmp_path, precision="float16")
+    exact = gradients(training_of(plan_of(Times(factor=factor)), tmp_path))
+    loop = training_of(plan_of(Times(factor=factor)), tmp_path, precision="float16")
     found: list[Tensor] = []
     for _ in range(17):
-        if found := gradients(stepper):
+        if found := gradients(loop):
             break
-    assert stepper.scale.value == START or factor > 1
+    assert loop.step.context.loss_scale.value == START or factor > 1
     for one, other in zip(found, exact, strict=True):
         assert (one - other).norm() < 0.01 * other.norm()
 
 
 def test_an_overflow_costs_a_step_and_nothing_else(tmp_path: Path) -> None:
     plan = plan_of(Times(factor=300.0))
-    stepper = stepper_of(plan, tmp_path, precision="float16", ema_decay=0.9)
+    loop = training_of(plan, tmp_path, precision="float16", ema_decay=0.9)
     before = {name: value.clone() for name, value in plan.model.state_dict().items()}
-    stepper.take(next(stepper.batches.epoch(0, 0)))
-    counters = stepper.state.counters
+    loop.take(next(loop.batches.epoch(0, 0)))
+    counters = loop.state.counters
     assert counters.scale == START / 2
     assert (counters.skipped, counters.skipped_in_a_row, counters.averaged, counters.step) == (0, 0, 0, 1)
     assert all(torch.equal(value, before[name]) for name, value in plan.model.state_dict().items())
-    assert not stepper.state.means()
+    assert not loop.state.means()
     assert all(parameter.grad is None for parameter in plan.model.parameters())
 
 
@@ -156,13 +154,13 @@ class ByGradient(Broken):
 
 
 def test_what_is_no_overflow_is_named_at_once(tmp_path: Path) -> None:
-    stepper = stepper_of(plan_of(Broken()), tmp_path, precision="float16")
+    loop = training_of(plan_of(Broken()), tmp_path, precision="float16")
     said: list[str] = []
-    stepper.skip = lambda cause, step: said.append(cause)
-    stepper.take(next(stepper.batches.epoch(0, 0)))
+    loop._skip = lambda cause, step: said.append(cause)
+    loop.take(next(loop.batches.epoch(0, 0)))
     assert len(said) == 1
     assert said[0].startswith("the objective became infinite or not a number in row")
-    assert stepper.scale.value == START
+    assert loop.step.context.loss_scale.value == START
 
 
 def test_what_no_factor_helps_ends_the_training(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor
-from training_cases import assert_same_run, local_part, metrics, small_digits, small_plan, train, training_of
+from training_cases import assert_same_run, local_part, metrics, small_digits, small_plan, train
 
 import vaekit as vk
 from vaekit import training
@@ -28,7 +28,6 @@ from vaekit.errors import Interrupted, UserError
 from vaekit.objectives.objective import Objective, Value
 from vaekit.schedules import Step
 from vaekit.training.loop import Training
-from vaekit.training.step import Stepper
 
 TINY = ("digits", "--network", "mlp:hidden=16", "--latent-dim", "2", "--batch-size", "64", "--seed", "0")
 
@@ -129,15 +128,15 @@ def test_shares_stopped_and_resumed_in_one_process(
     recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(small_plan(recipe), tmp_path / "whole", accumulate=4)
-    take, count = Stepper.take, 0
+    take, count = Training.take, 0
 
-    def counted(self: Stepper, selection: RowSelection) -> None:
+    def counted(self: Training, selection: RowSelection) -> Any:
         nonlocal count
         count += 1
-        training_of(self).stop_asked = count in (3, 7)
-        take(self, selection)
+        self.stop_asked = count in (3, 7)
+        return take(self, selection)
 
-    monkeypatch.setattr(Stepper, "take", counted)
+    monkeypatch.setattr(Training, "take", counted)
     for _ in range(2):
         with pytest.raises(Interrupted):
             train(small_plan(recipe), tmp_path / "run", accumulate=4, resume=True)
@@ -177,12 +176,12 @@ def gradient_of_a_step(accumulate: int, batch_size: int, folder: Path) -> list[T
         phase = training.Phase(LogPx(), 1, 0.0)
         settings = training.Settings(batch_size=batch_size, accumulate=accumulate, optimizer="sgd")
         loop = Training(model, data, (phase,), settings, folder, quiet=True)
-        stepper = loop._begin(phase)
-        parameters = stepper.players["model"].parameters
+        loop.step = loop.plain_step(phase)
+        parameters = loop.step.context.players["model"].parameters
         gradients: list[Tensor] = []
         optimizer = loop.state.optimizers["model"]
         optimizer.step = lambda *_: gradients.extend(p.grad.clone() for p in parameters if p.grad is not None)  # type: ignore[method-assign,assignment]
-        stepper.take(next(loop.batches.epoch(0, 0)))
+        loop.take(next(loop.batches.epoch(0, 0)))
         return gradients
 
 

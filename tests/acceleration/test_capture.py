@@ -24,15 +24,15 @@ from training_cases import (
 
 import vaekit as vk
 from vaekit import training
-from vaekit.acceleration.captured import WARM, CapturedStep
+from vaekit.acceleration.capture import WARM, CapturedStep
 from vaekit.acceleration.device_schedules import DeviceSchedules
 from vaekit.data.batch import Batch
 from vaekit.errors import Interrupted, TrainingFailed
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Value
 from vaekit.schedules import Cosine, Linear, Step, at
+from vaekit.training import loop
 from vaekit.training.loop import Training
-from vaekit.training.step import Stepper
 
 GPU = torch.cuda.is_available()
 SETTINGS: list[dict[str, Any]] = [{}, {"clip_norm": 1.0}, {"ema_decay": 0.9}]
@@ -42,19 +42,19 @@ SETTINGS: list[dict[str, Any]] = [{}, {"clip_norm": 1.0}, {"ema_decay": 0.9}]
 def played(monkeypatch: pytest.MonkeyPatch) -> list[Step]:
     """The steps that were taken the new way, wherever they are computed."""
     steps: list[Step] = []
-    play = CapturedStep.play
+    replay = CapturedStep.replay
 
     def noted(self: CapturedStep, selection: Any, step: Step) -> None:
         steps.append(step)
-        play(self, selection, step)
+        replay(self, selection, step)
 
-    monkeypatch.setattr(Stepper, "_may_replay", property(lambda self: True))
-    monkeypatch.setattr(CapturedStep, "play", noted)
+    monkeypatch.setattr(loop, "capture", CapturedStep)
+    monkeypatch.setattr(CapturedStep, "replay", noted)
     return steps
 
 
 def plainly(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Stepper, "_may_replay", property(lambda self: False))
+    monkeypatch.setattr(loop, "capture", lambda step, say: step)
 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
@@ -163,7 +163,7 @@ def test_a_recording_is_the_same_run(
     monkeypatch.setattr(torch.backends.cudnn, "deterministic", True)
     settings = {"precision": precision, "ema_decay": 0.9, "device": "cuda"}
     train(small_plan(recipe, epochs=3), tmp_path / "recorded", **settings)
-    monkeypatch.setattr("vaekit.acceleration.captured.WARM", 10**9)
+    monkeypatch.setattr("vaekit.acceleration.capture.WARM", 10**9)
     train(small_plan(recipe, epochs=3), tmp_path / "asked", **settings)
     assert_same_run(tmp_path / "recorded", tmp_path / "asked")
 
@@ -212,8 +212,8 @@ def test_what_a_broken_recording_made_is_forgotten(tmp_path: Path) -> None:
     """The buffers are where and what they were, however the recording has replaced them; no gradient is left."""
     plan = small_plan("vq-vae")
     settings = training.Settings(batch_size=16, device="cpu")
-    loop = Training(plan.model, plan.data, plan.phases, settings, tmp_path, quiet=True)
-    replay = loop._begin(plan.phases[0]).recording()
+    plain = Training(plan.model, plan.data, plan.phases, settings, tmp_path, quiet=True).plain_step(plan.phases[0])
+    replay = CapturedStep(plain)
     replay.places_of_buffers = places = replay.step.buffers_now()
     values = [place.clone() for place in places]
     for module, name in replay.step.buffers:

@@ -1,16 +1,13 @@
-"""What became infinite or not a number, and where."""
+"""Diagnosis of a step that is not finite: which term, which latent, which row."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from vaekit.data.batch import Batch
-from vaekit.kernels import total_norm
 from vaekit.kernels.noise import same_noise_after
 from vaekit.objectives.objective import Value
 
@@ -23,12 +20,12 @@ def is_bad(tensor: Tensor) -> bool:
 
 @torch.no_grad()
 def name_the_cause(model: Any, batch: Batch, value: Value, rows: Tensor, player: str) -> str:
-    """One sentence: which term, which latent, which row. The draws of training are as if nobody had asked.
+    """Cause of a bad step in one sentence. No random number of the training is consumed.
 
     Args:
         model: the model, as it was at the bad step.
         batch: the batch.
-        value: what the objective said.
+        value: of the objective.
         rows: the batch's row numbers in the training data.
         player: whose step it was.
     """
@@ -61,47 +58,3 @@ def _rows(table: Tensor, rows: Tensor) -> str:
         return "the batch as a whole"
     more = f" and {len(bad) - 1} more rows of its batch" if len(bad) > 1 else ""
     return f"row {bad[0]} of the training data{more}"
-
-
-def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
-    """The norm of all gradients together, a tensor on the device."""
-    return total_norm([p.grad for p in parameters if p.grad is not None])
-
-
-@torch.no_grad()
-def clip(parameters: Sequence[nn.Parameter], norm: Tensor, most: float) -> None:
-    """Gradients of that norm together shortened to the most that is allowed, as torch's own does it.
-
-    They are new ones: other processes may look at the old.
-    """
-    factor = (most / (norm + 1e-6)).clamp(max=1.0)
-    for parameter in parameters:
-        if parameter.grad is not None:
-            parameter.grad = parameter.grad * factor
-
-
-def places_of_buffers(model: nn.Module) -> list[tuple[nn.Module, str]]:
-    """Owner and name of every buffer that is saved; one that is not is a constant: nothing could resume it."""
-    return [
-        (module, name)
-        for module in model.modules()
-        for name, buffer in module.named_buffers(recurse=False)
-        if name not in module._non_persistent_buffers_set
-    ]
-
-
-@torch.no_grad()
-def copies(places: Sequence[tuple[nn.Module, str]]) -> list[tuple[nn.Module, str, Tensor]]:
-    """Buffers with a copy of their values, for :func:`put_back`."""
-    return [(module, name, getattr(module, name).clone()) for module, name in places]
-
-
-def put_back(before: Sequence[tuple[nn.Module, str, Tensor]]) -> None:
-    """Give buffers the values that they had, whether they were written to or replaced."""
-    for module, name, value in before:
-        setattr(module, name, value.clone())
-
-
-def finite(value: float) -> float | None:
-    """The value, or ``None`` where JSON has no word for it."""
-    return value if math.isfinite(value) else None
