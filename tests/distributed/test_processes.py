@@ -254,8 +254,7 @@ def test_shares_cover_a_batch_once_and_unevenly() -> None:
     seen = []
     for rank in range(2):
         shares = Microbatches(DistributedContext(rank, 2), 4)
-        mine, batch = shares.take(picked_of(rows))
-        parts = shares.of(mine, batch, 7)
+        parts = shares.split(picked_of(rows))
         seen += [(part.rows.tolist(), round(float(part.weight or 0) * 7)) for part in parts]
         assert all(part.batch.x[:, 0].tolist() == part.rows.tolist() for part in parts)
     assert seen == [([100, 101], 2), ([102, 103], 2), ([104, 105], 2), ([106], 1)]
@@ -265,7 +264,7 @@ def test_a_batch_smaller_than_its_shares() -> None:
     """A share without rows looks at the last one and counts for nothing."""
     shares = Microbatches(DistributedContext(), 3)
     rows = torch.tensor([8, 9])
-    parts = shares.of(*shares.take(picked_of(rows)), 2)
+    parts = shares.split(picked_of(rows))
     assert [part.rows.tolist() for part in parts] == [[8], [9], [9]]
     assert [float(part.weight or 0) for part in parts] == [0.5, 0.5, 0]
 
@@ -273,13 +272,13 @@ def test_a_batch_smaller_than_its_shares() -> None:
 def test_a_number_of_processes_that_does_not_divide_the_shares() -> None:
     with pytest.raises(UserError) as refused:
         Microbatches(DistributedContext(0, 2), 3)
-    assert refused.value.message == "2 processes cannot divide 3 shares of a batch among them."
+    assert refused.value.message == "2 processes cannot divide 3 microbatches of a batch among them."
 
 
 def test_one_share_takes_the_random_numbers_as_they_come() -> None:
     torch.manual_seed(3)
     before = torch.get_rng_state()
-    streams = Microbatches(DistributedContext(), 1).streams
+    streams = Microbatches(DistributedContext(), 1).rng
     streams.begin()
     with streams.of(0):
         assert torch.equal(torch.get_rng_state(), before)
@@ -291,7 +290,7 @@ def test_one_share_takes_the_random_numbers_as_they_come() -> None:
 def test_every_share_has_its_own_random_numbers_wherever_it_is() -> None:
     def drawn(world: DistributedContext) -> list[Tensor]:
         torch.manual_seed(3)
-        streams = Microbatches(world, 4).streams
+        streams = Microbatches(world, 4).rng
         streams.begin()
         drawn = [torch.empty(0) for _ in range(streams.own)]
         for _ in range(2):
