@@ -25,8 +25,8 @@ from vaekit.recipes import Plan
 from vaekit.run import checkpointer as checkpointer
 from vaekit.schedules import Step
 from vaekit.training import Phase
-from vaekit.training.non_finite import MOST_NAMED
 from vaekit.training.loop import MOST_SKIPPED_IN_A_ROW, Training
+from vaekit.training.non_finite import MOST_NAMED
 
 
 @local_part("objective/spoilt")
