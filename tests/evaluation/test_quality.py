@@ -403,11 +403,11 @@ def test_a_reference_that_does_not_fit_is_a_sentence() -> None:
 # --- what has no answer -----------------------------------------------------------------------------------------------
 
 
-def question(x: Tensor, model: Any = None, **columns: Any) -> vk.evaluation.estimators.EvaluationContext:
+def question(x: Tensor, model: Any = None, **columns: Any) -> vk.evaluation.EvaluationContext:
     from vaekit.data.loader import Loader
 
     loader = Loader(Split(x.numpy(), **columns), Real())
-    return vk.evaluation.estimators.EvaluationContext(model or linear_gaussian.exact().model, loader, None, 1, 0)
+    return vk.evaluation.EvaluationContext(model or linear_gaussian.exact().model, loader, None, 1, 0)
 
 
 def test_what_does_not_apply_is_said_before_anything_is_computed() -> None:

@@ -15,9 +15,8 @@ from vaekit.data.kinds import Binary
 from vaekit.data.loader import Loader
 from vaekit.distributions.moments import from_all, minibatch_stratified, minibatch_weighted
 from vaekit.errors import UserError
-from vaekit.evaluation.estimators.context import EvaluationContext
-from vaekit.evaluation.estimators.split import KLSplit
-from vaekit.evaluation.split import split_kl
+from vaekit.evaluation.context import EvaluationContext
+from vaekit.evaluation.split import KLSplit, split_kl
 from vaekit.testing import enumerable, linear_gaussian, seeded
 from vaekit.testing.statistics import assert_equal, assert_mean
 

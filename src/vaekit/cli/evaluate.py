@@ -25,7 +25,7 @@ from vaekit.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from vaekit.evaluation.estimators import Estimator
+    from vaekit.evaluation.context import Estimator
 
 
 @dataclass

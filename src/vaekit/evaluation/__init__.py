@@ -1,19 +1,22 @@
-"""What a model is asked after training. Every evaluator is written on ``draw``, not on a class of models."""
+"""Evaluation of trained models. Every evaluator is written on ``draw`` and abilities, not on a class of models."""
 
-from vaekit.evaluation.annealing import annealed, sandwich
-from vaekit.evaluation.estimators import AIS, BDMC, Dequantized, InferenceGaps, KLSplit, ParzenWindow, SampleQuality
+from vaekit.evaluation.annealing import AIS, BDMC, annealed, sandwich
+from vaekit.evaluation.bits import Dequantized
+from vaekit.evaluation.context import Estimator, EvaluationContext
 from vaekit.evaluation.evaluate import evaluate
-from vaekit.evaluation.gaps import gaps
+from vaekit.evaluation.gaps import InferenceGaps, gaps
 from vaekit.evaluation.likelihood import bound, log_likelihood
 from vaekit.evaluation.neighbours import neighbourhoods
-from vaekit.evaluation.parzen import parzen_window
-from vaekit.evaluation.quality import frechet_distance, kernel_distance, moments
-from vaekit.evaluation.split import split_kl
+from vaekit.evaluation.parzen import ParzenWindow, parzen_window
+from vaekit.evaluation.quality import SampleQuality, frechet_distance, kernel_distance, moments
+from vaekit.evaluation.split import KLSplit, split_kl
 
 __all__ = [
     "AIS",
     "BDMC",
     "Dequantized",
+    "Estimator",
+    "EvaluationContext",
     "InferenceGaps",
     "KLSplit",
     "ParzenWindow",

@@ -11,7 +11,7 @@ from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader
 from vaekit.errors import UserError
 from vaekit.evaluation.bits import bits_per_dimension
-from vaekit.evaluation.estimators.context import Estimator, EvaluationContext, error_of
+from vaekit.evaluation.context import Estimator, EvaluationContext, error_of
 from vaekit.evaluation.fitness import check_finite, check_likelihood_fits
 from vaekit.evaluation.latents import active_units, encodings
 from vaekit.evaluation.likelihood import bound, captured_figures, discrete, evaluating, log_likelihood, prior_is_bound
@@ -136,7 +136,7 @@ def evaluate(
         precision: ``bfloat16`` rounds the factors of products in the figures of the likelihood, which is faster
             and moves them by some thousandths of a nat; all else is ``float32``.
         compiled: compile the estimate of the likelihood, see :mod:`vaekit.acceleration`.
-        estimators: what else is asked for, see :mod:`vaekit.evaluation.estimators`.
+        estimators: what else is asked for, see :class:`vaekit.evaluation.Estimator`.
         progress: told the number of rows finished.
         open_run: opens the run folders that estimators name (:func:`vaekit.load`, which ``Run.evaluate`` gives).
         say: told what a person should know.

@@ -1,4 +1,4 @@
-"""Do samples lie where rows lie, and rows where samples do? By balls that reach to the k-th nearest neighbour."""
+"""Precision, recall, density and coverage of samples, by balls that reach to the k-th nearest neighbour."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vaekit.evaluation.distances import DISTANCES, euclidean
+DISTANCES = 1 << 21  # computed at once
 
 # Of √(|a|² + |b|²): distances that differ by less are equal. Features are in single precision, and where data have few
 # levels most distances would be.
@@ -78,3 +78,22 @@ def _reach(points: Tensor, start: int, some: Tensor, k: int, centre: Tensor) -> 
     own = torch.arange(len(some), device=some.device)
     apart[own, start + own] = torch.inf
     return apart.kthvalue(k, 1).values
+
+
+def euclidean(a: Tensor, b: Tensor, centre: Tensor, slack: float = 0.0) -> Tensor:
+    """‖a_i − b_j‖ less ``slack`` times √(‖a_i‖² + ‖b_j‖²), ``(rows of a, rows of b)``, in float64.
+
+    Args:
+        a, b: ``(rows, values)``.
+        centre: a point near both, ``(values,)`` in float64: no digits are lost to what they have in common.
+        slack: by how much less.
+    """
+    a = a - centre
+    size = max(1, DISTANCES // b.shape[1])
+    result = a.new_empty(len(a), len(b))
+    for start in range(0, len(b), size):
+        wide = b[start : start + size] - centre
+        sizes = a.square().sum(1, keepdim=True) + wide.square().sum(1)
+        here = torch.addmm(sizes, a, wide.T, alpha=-2).clamp_min_(0).sqrt_()
+        result[:, start : start + size] = here.sub_(sizes.sqrt_(), alpha=slack) if slack else here
+    return result

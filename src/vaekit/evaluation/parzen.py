@@ -1,9 +1,10 @@
-"""log p(x) by a kernel density on the model's samples, for the papers that report it."""
+"""Parzen window: a kernel density on the model's samples, for the papers that report it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -11,8 +12,10 @@ from torch import Tensor
 
 from vaekit.data.batch import Batch
 from vaekit.evaluation.collect import Column
-from vaekit.evaluation.distances import DISTANCES, euclidean
+from vaekit.evaluation.context import EvaluationContext, Line, at_least, error_of, with_error
 from vaekit.evaluation.likelihood import evaluating
+from vaekit.evaluation.neighbours import DISTANCES, euclidean
+from vaekit.parts.record import part
 
 WIDTHS = 25  # that are tried
 NARROWEST = 1e-3  # of them, in units of the widest: on copies of samples the window grows without end
@@ -112,3 +115,48 @@ def _squared(x: Tensor, centres: Tensor) -> Iterator[Tensor]:
     middle = centres.mean(0, dtype=torch.float64)
     for rows in x.split(max(1, DISTANCES // len(centres))):
         yield euclidean(rows, centres, middle).square_()
+
+
+@part("estimator/parzen", paper="Theis et al. 2016; Makhzani et al. 2015")
+@dataclass(frozen=True)
+class ParzenWindow:
+    """A kernel density on samples, as early papers report it: misleading, and only for a comparison with them.
+
+    Args:
+        samples: of the model; the figure grows with them.
+    """
+
+    samples: int = 10_000
+
+    WARNING = (
+        "a Parzen window is no estimate of log p(x): it rewards samples near the data's clusters, can rank a model "
+        "that copies them above the truth, and grows with the number of samples; compare it with published windows only"
+    )
+
+    def __post_init__(self) -> None:
+        at_least(1, self)
+
+    def not_applicable(self, context: EvaluationContext) -> str | None:
+        if "sample" not in context.model.abilities:
+            return "the model draws no samples"
+        if context.validation is None:
+            return "its width is chosen on validation rows, and there are none but those that are evaluated"
+        return "rows have missing cells" if context.rows.mask is not None else None
+
+    def work(self, rows: int) -> int:
+        return 0
+
+    def __call__(self, context: EvaluationContext) -> dict[str, Any]:
+        assert context.validation is not None
+        result = parzen_window(context.model, context.loader, context.validation, self.samples, seed=context.seed)
+        return {
+            "parzen_log_p": result.log_p.mean().item(),
+            "parzen_standard_error": error_of(result.log_p),
+            "parzen_width": result.width,
+            "parzen_samples": self.samples,
+            "parzen_warning": self.WARNING,
+        }
+
+    def lines(self, figures: dict[str, Any]) -> list[Line]:
+        what = f"{self.samples:,} samples, σ = {figures['parzen_width']:.3g} by validation. Beware: {self.WARNING}"
+        return [("Parzen window", with_error(figures["parzen_log_p"], figures["parzen_standard_error"]), what)]

@@ -1,7 +1,6 @@
 """What is wrong with a training or a trained model, with the figure that shows it and the usual cure."""
 
-from vaekit.evaluation.doctor.examine import CHECKS, Patient, examine, patient_of
+from vaekit.evaluation.doctor.examine import CHECKS, Patient, TrainingMonitor, examine, patient_of
 from vaekit.evaluation.doctor.finding import Finding
-from vaekit.evaluation.doctor.monitor import TrainingMonitor
 
 __all__ = ["CHECKS", "TrainingMonitor", "Finding", "Patient", "examine", "patient_of"]

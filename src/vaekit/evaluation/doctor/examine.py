@@ -1,9 +1,11 @@
-"""Everything that can be asked of a finished run."""
+"""Checks applied: all of them to a finished run, and those of the course of a training at the end of each epoch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+
+import torch
 
 from vaekit.data.batch import Batch
 from vaekit.data.dataset import Dataset
@@ -12,6 +14,9 @@ from vaekit.evaluation.doctor import course, model
 from vaekit.evaluation.doctor.finding import Finding
 from vaekit.evaluation.fitness import not_finite
 from vaekit.evaluation.likelihood import evaluating, log_likelihood
+
+ROWS = 100
+LOOKS = 50  # at the scale, over the whole training: small epochs must not feel it
 
 
 class Patient(NamedTuple):
@@ -78,3 +83,49 @@ def patient_of(
         result = log_likelihood(model, validation, 1, seed=seed)
         kl = {name: values.tolist() for name, values in result.kl_dims.items()}
     return Patient(model, train, validation, metrics, kl, seed, data.columns)
+
+
+class TrainingMonitor:
+    """Looks at each epoch's record, and at the scale of the likelihood on a few rows.
+
+    It draws nothing from the training's random numbers and leaves the model as it is.
+
+    Args:
+        model: what is watched, in place.
+        validation: its validation rows.
+        records: of the epochs before, if a run goes on.
+        planned: epochs of the whole training.
+    """
+
+    def __init__(self, model: Any, validation: Loader, records: course.Records = (), planned: int = 1) -> None:
+        self.model = model
+        self.validation = validation
+        self.records = list(records)
+        # At first no latent carries anything; it is no finding before a fifth of the training is over.
+        self.patience = planned / 5
+        self.between = max(1, planned // LOOKS)
+        self.told = {found.name for found in self._course()} if self.records else set()
+
+    def visit(self, record: Mapping[str, Any]) -> list[Finding]:
+        """What is found at the end of an epoch and was not told before."""
+        self.records.append(record)
+        news = [found for found in (*self._course(), *self._scale()) if found.name not in self.told]
+        self.told |= {found.name for found in news}
+        return news
+
+    def _course(self) -> Iterator[Finding]:
+        checks = [course.learning_rate_too_high, course.growing_gap]
+        if len(self.records) > self.patience:
+            checks.append(course.no_information)
+        yield from (found for check in checks if (found := check(self.records)))
+
+    def _scale(self) -> Iterator[Finding]:
+        due = len(self.records) % self.between == 0
+        if not due or "vanishing-scale" in self.told or not model.learns_its_scale(self.model):
+            return
+        rows = torch.arange(min(ROWS, len(self.validation.split.x)))
+        # A dynamic binarisation draws: not from the training's random numbers.
+        with evaluating(self.model, 0):
+            batch = self.validation.rows(rows)
+        if found := model.vanishing_scale(self.model, batch, columns=self.validation.kind.columns):
+            yield found

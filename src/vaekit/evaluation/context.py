@@ -1,4 +1,8 @@
-"""What an estimator is asked, and what it answers."""
+"""Estimators of ``vaekit evaluate --with``: their protocol, and the evaluation context that they are called with.
+
+An estimator is a frozen value beside the computation it reports. It gives a reason where it does not apply, and words
+for its figures.
+"""
 
 from __future__ import annotations
 
