@@ -28,8 +28,7 @@ from sklearn.metrics import roc_auc_score
 
 from vaekit.atomic import write_json
 from vaekit.errors import UserError, unknown
-from vaekit.papers import Row
-from vaekit.papers.paper import commit
+from vaekit.papers.paper import Row, commit
 
 RESULTS = Path(__file__).resolve().parent.parent / "results" / "anomaly.json"
 SYSTEMS: dict[str, Callable[[str], Detector]] = {  # of the options for vaekit train

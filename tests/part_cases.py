@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 import vaekit as vk
 import vaekit.parts.registry
+from vaekit.papers.tutorial_networks import TutorialDecoder, TutorialEncoder
 from vaekit.parts.build import SURROUNDINGS, build
 from vaekit.parts.record import parts
 from vaekit.testing import seeded
@@ -157,8 +158,8 @@ BY_HAND: dict[str, Callable[[], Any]] = {
     "network/convolutional-decoder": lambda: vk.networks.ConvolutionalDecoder(4, (2, 5, 7), (3, 4)),
     "network/gated-convolutional-encoder": lambda: vk.networks.GatedConvolutionalEncoder((2, 5, 7), (3, 4, 3)),
     "network/gated-convolutional-decoder": lambda: vk.networks.GatedConvolutionalDecoder(4, (2, 5, 7), (3, 4), 6),
-    "network/tutorial-encoder": lambda: vk.networks.TutorialEncoder((2, 7, 9)),
-    "network/tutorial-decoder": lambda: vk.networks.TutorialDecoder(4, (1, 4, 8)),
+    "network/tutorial-encoder": lambda: TutorialEncoder((2, 7, 9)),
+    "network/tutorial-decoder": lambda: TutorialDecoder(4, (1, 4, 8)),
     "objective/log-prior": lambda: vk.objectives.LogPrior(),
     "objective/classified": lambda: vk.objectives.Classified(vk.objectives.ELBO(), alpha=2.0),
 }

@@ -17,7 +17,7 @@ FLOORS = [
     {"errors", "checks", "cache", "parts", "config", "schedules", "bibliography", "progress", "signals", "_version"},
     {"atomic", "kernels"},
     {"distributions", "data", "networks", "classical"},
-    {"likelihoods", "posteriors", "priors"},
+    {"likelihoods", "posteriors", "priors", "papers.tutorial_networks"},
     {"models"},
     {"objectives"},
     {"distributed", "acceleration"},
@@ -39,15 +39,23 @@ NEIGHBOURS = {
     "acceleration": {"distributed"},
 }
 HEIGHT = {name: height for height, floor in enumerate(FLOORS) for name in floor}
-ALONE = "parts.registry"  # imports every slot, so that documents may name their parts: it is high above its folder
+# Files with a floor of their own, away from their folder's: the registry imports every slot, so that documents may name
+# their parts, and among them are the networks of one paper.
+ALONE = {"parts.registry", "papers.tutorial_networks"}
 OUTSIDE_FOR_PLOTS = {"numpy", "matplotlib", "PIL"}
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
 def part_of(path: Path) -> str:
     """The piece of the package that a file belongs to."""
-    relative = path.relative_to(SOURCE).with_suffix("")
-    return ALONE if ".".join(relative.parts) == ALONE else relative.parts[0]
+    return part_named(".".join(path.relative_to(SOURCE).with_suffix("").parts))
+
+
+def part_named(name: str) -> str:
+    """The piece of the package that a name inside it belongs to."""
+    pieces = name.split(".")
+    two = ".".join(pieces[:2])
+    return two if two in ALONE else pieces[0]
 
 
 def imports(tree: ast.AST) -> Iterator[str]:
@@ -61,8 +69,8 @@ def imports(tree: ast.AST) -> Iterator[str]:
 
 
 def imported_parts(path: Path) -> set[str]:
-    names = [name.split(".") for name in imports(ast.parse(path.read_text())) if f"vaekit.{ALONE}" not in name]
-    return {pieces[1] for pieces in names if pieces[0] == "vaekit" and len(pieces) > 1} - {"__version__"}
+    names = [name.partition(".") for name in imports(ast.parse(path.read_text()))]
+    return {part_named(rest) for package, _, rest in names if package == "vaekit" and rest} - {"__version__"}
 
 
 def name_of(path: Path) -> str:
@@ -154,5 +162,7 @@ def test_the_rules_notice_what_they_forbid(tmp_path: Path) -> None:
         "vaekit.cli.main",
     }
     assert [name for name, _ in calls(ast.parse("torch.load('x'); eval('1')"))] == ["torch.load", "eval"]
+    names = ["parts.registry", "parts.record.part", "papers.tutorial_networks.TutorialEncoder", "papers.aevb"]
+    assert [part_named(name) for name in names] == ["parts.registry", "parts", "papers.tutorial_networks", "papers"]
     inside = "def f():\n    import pickle"
     assert list(imports(ast.parse(inside))) == ["pickle"]

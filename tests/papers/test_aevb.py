@@ -15,9 +15,9 @@ from vaekit.cli import main
 from vaekit.data.dataset import Dataset, Split
 from vaekit.data.kinds import Binary
 from vaekit.errors import Interrupted
-from vaekit.papers import aevb, mcem
+from vaekit.papers import aevb, mcem, perform
+from vaekit.papers.aevb import prior_integral
 from vaekit.papers.experiment import Budget, Job
-from vaekit.papers.prior_integral import prior_integral
 
 
 def made_up(rows: int = 120) -> Dataset:
@@ -148,7 +148,8 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         kind = vk.data.kinds.GreyLevels(256) if text == "frey-faces" else Binary()
         return Dataset(text, kind, Split(grey), Split(grey[:20]), Split(grey[:20]), by_name=False)
 
-    monkeypatch.setattr(vk.data, "load", load)
+    monkeypatch.setattr(aevb, "load", load)
+    monkeypatch.setattr(perform, "load", load)
     monkeypatch.setattr(aevb, "POINTS", 64)
     monkeypatch.chdir(tmp_path)
 

@@ -13,7 +13,7 @@ from vaekit.classical import ProbabilisticPCA
 from vaekit.data.dataset import Dataset, Split
 from vaekit.data.kinds import Real
 from vaekit.papers import classical
-from vaekit.papers.bars import bars, found
+from vaekit.papers.classical import bars, found
 from vaekit.papers.paper import Request
 from vaekit.testing import linear_gaussian
 from vaekit.testing.statistics import assert_equal

@@ -17,9 +17,20 @@ from vaekit.evaluation import evaluate
 from vaekit.kernels.precision import rounds_on_processors
 from vaekit.papers import paper as list_of_papers
 from vaekit.papers import planned
-from vaekit.papers.experiment import Budget, Difference, Experiment, Figure, Measure, Trained, Variant
-from vaekit.papers.measures import active_units, elbo_of_test, nll_of_test
+from vaekit.papers.experiment import (
+    Budget,
+    Difference,
+    Experiment,
+    Figure,
+    Measure,
+    Trained,
+    Variant,
+    active_units,
+    elbo_of_test,
+    nll_of_test,
+)
 from vaekit.papers.paper import UNVERIFIED
+from vaekit.papers.perform import register
 from vaekit.papers.planned import by_recipe
 from vaekit.plots.curves import courses
 
@@ -62,7 +73,7 @@ def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The list of papers with the tiny one, in an empty working folder."""
     monkeypatch.setattr(list_of_papers, "_PAPERS", dict(list_of_papers._PAPERS))
     monkeypatch.chdir(tmp_path)
-    EXPERIMENT.enroll()
+    register(EXPERIMENT)
 
 
 def reproduce(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
@@ -208,7 +219,7 @@ def test_a_new_figure_is_measured_on_the_run_that_is_there(capsys: pytest.Captur
     before = reproduce(capsys, "--variant", "z2")
     weights = Measure("all", lambda trained: float(sum(p.numel() for p in trained.model.parameters())))
     more = replace(variant(2), figures=(*variant(2).figures, Figure("weights", "weights", weights)))
-    replace(EXPERIMENT, variants=[more, variant(4)]).enroll()
+    register(replace(EXPERIMENT, variants=[more, variant(4)]))
     after = reproduce(capsys, "--resume")
     assert [row["measured"] for row in after["rows"][:3]] == [row["measured"] for row in before["rows"]]
     assert after["rows"][3]["measured"] == 64 * 8 + 8 + 8 * 4 + 4 + 2 * 8 + 8 + 8 * 128 + 128
@@ -219,10 +230,10 @@ def test_a_stop_while_measuring(capsys: pytest.CaptureFixture[str]) -> None:
         raise KeyboardInterrupt
 
     slow = replace(variant(2), figures=(Figure("slow", "s", Measure("", stop)),))
-    replace(EXPERIMENT, variants=[slow], differences=[]).enroll()
+    register(replace(EXPERIMENT, variants=[slow], differences=[]))
     assert main(["reproduce", "tiny"]) == 130
     assert "stopped while z2-0 was measured" in capsys.readouterr().err
-    EXPERIMENT.enroll()
+    register(EXPERIMENT)
     assert reproduce(capsys, "--resume", "--variant", "z2")["rows"][0]["seconds"] > 0
 
 
@@ -282,7 +293,7 @@ def test_the_courses_of_several_runs_are_one_plot() -> None:
 
 def test_a_variant_that_a_budget_leaves_out(capsys: pytest.CaptureFixture[str]) -> None:
     left_out = replace(variant(8), budgets={"quick": Budget(0)})
-    replace(EXPERIMENT, variants=[variant(2), left_out], differences=[]).enroll()
+    register(replace(EXPERIMENT, variants=[variant(2), left_out], differences=[]))
     rows = reproduce(capsys, "--epochs", "1", "--out", "named", "--variant", "z8")["rows"]
     assert {row["system"] for row in rows} == {"VAE, 8 latents"}
     rows = reproduce(capsys, "--out", "all")["rows"]
@@ -300,7 +311,7 @@ def test_what_was_measured_by_another_protocol_is_measured_again(
 ) -> None:
     def measured(measure: Measure) -> float:
         one = replace(variant(2), figures=(Figure("number", "", measure),))
-        replace(EXPERIMENT, variants=[one], differences=[]).enroll()
+        register(replace(EXPERIMENT, variants=[one], differences=[]))
         return reproduce(capsys, "--resume", "--out", "again")["rows"][0]["measured"]
 
     assert measured(Measure("of one row", lambda trained: 1.0)) == 1.0

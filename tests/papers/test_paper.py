@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from vaekit.errors import UserError
-from vaekit.papers import Row, find, papers
-from vaekit.papers.paper import verdict
+from vaekit.papers.catalogue import find, papers
+from vaekit.papers.paper import Row, verdict
 
 KEYS = [
     *("paper", "system", "dataset", "metric", "unit", "protocol", "published", "certainty", "expected", "measured"),

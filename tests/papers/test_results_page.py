@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from vaekit.papers import Row
+from vaekit.papers.paper import Row
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,10 +13,10 @@ from torch import nn
 import vaekit as vk
 from vaekit.cli import main
 from vaekit.errors import Interrupted
-from vaekit.evaluation.rank_correlation import rank_correlation, ranks
 from vaekit.objectives import IWAE
 from vaekit.papers import tf_tutorial
-from vaekit.papers.pixel_distances import erased, pixel_distances, shifted
+from vaekit.papers.tutorial_networks import TutorialDecoder, TutorialEncoder
+from vaekit.papers.tutorial_pictures import erased, pixel_distances, rank_correlation, ranks, shifted
 from vaekit.plots.manifold import quantile_plane, sheet
 
 
@@ -53,7 +53,7 @@ def test_the_weights_begin_as_in_keras() -> None:
 
 def test_the_transposed_convolution_is_padded_as_in_keras() -> None:
     # Input pixel i reaches the output pixels 2i, 2i + 1 and 2i + 2, as far as they are there.
-    decoder = vk.networks.TutorialDecoder(1, (1, 4, 4))
+    decoder = TutorialDecoder(1, (1, 4, 4))
     with torch.no_grad():
         decoder.first = nn.Flatten(0, 0)  # type: ignore[assignment]
         decoder.layers = decoder.layers[:1]
@@ -66,15 +66,15 @@ def test_the_transposed_convolution_is_padded_as_in_keras() -> None:
 
 
 def test_a_condition_and_wrong_images_are_refused() -> None:
-    encoder, decoder = vk.networks.TutorialEncoder((1, 28, 28)), vk.networks.TutorialDecoder(2, (1, 28, 28))
+    encoder, decoder = TutorialEncoder((1, 28, 28)), TutorialDecoder(2, (1, 28, 28))
     with pytest.raises(vk.UserError, match="without a condition"):
         encoder(torch.zeros(1, 1, 28, 28), torch.zeros(1, 3))
     with pytest.raises(vk.UserError, match="without a condition"):
         decoder(torch.zeros(1, 2), torch.zeros(1, 3))
     with pytest.raises(ValueError, match="at least 7 × 7"):
-        vk.networks.TutorialEncoder((1, 6, 28))
+        TutorialEncoder((1, 6, 28))
     with pytest.raises(ValueError, match="multiples of 4"):
-        vk.networks.TutorialDecoder(2, (1, 27, 28))
+        TutorialDecoder(2, (1, 27, 28))
 
 
 def test_the_optimiser_has_keras_epsilon() -> None:

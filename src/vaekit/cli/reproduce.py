@@ -16,7 +16,7 @@ from vaekit.cli.options import Json, check_numbers, compiling, given, print_json
 from vaekit.errors import Interrupted, UserError
 
 if TYPE_CHECKING:
-    from vaekit.papers import Paper, Request, Row
+    from vaekit.papers.paper import Paper, Request, Row
 
 
 @dataclass
@@ -54,14 +54,14 @@ class Options:
 
 def run(options: Options) -> int:
     check_numbers(epochs=options.epochs, seed=options.seed, seeds=options.seeds)
-    from vaekit import papers
     from vaekit.kernels import flushing_denormals
-    from vaekit.papers.saved import keep_request, results_file, save_rows
+    from vaekit.papers.catalogue import find
+    from vaekit.papers.paper import keep_request, results_file, save_rows
 
     if options.paper is None:
         _list(options)
         return 0
-    paper = papers.find(options.paper)
+    paper = find(options.paper)
     request = _request(paper, options)
     paper.check(request)
     try:
@@ -91,8 +91,7 @@ def _request(paper: Paper, options: Options) -> Request:
     Raises:
         UserError: if the folder is in use, or is that of another paper.
     """
-    from vaekit import papers
-    from vaekit.papers.saved import ASKED, resumed
+    from vaekit.papers.paper import ASKED, Request, resumed
 
     folder = options.out or Path("runs") / paper.name
     if not options.resume and folder.is_dir() and any(entry.name != ASKED for entry in folder.iterdir()):
@@ -102,7 +101,7 @@ def _request(paper: Paper, options: Options) -> Request:
     asked = {name: value for name, value in asked.items() if value is not None}
     if variants := tuple(name for each in options.variant for name in each.split(",") if name):
         asked["variants"] = variants
-    request = papers.Request(folder, resume=options.resume, **asked)
+    request = Request(folder, resume=options.resume, **asked)
     return resumed(paper, request, list(asked)) if options.resume else request
 
 
@@ -124,9 +123,9 @@ def _number(value: float) -> str:
 
 
 def _list(options: Options) -> None:
-    from vaekit import papers
+    from vaekit.papers.catalogue import papers
 
-    entries = papers.papers().values()
+    entries = papers().values()
     if options.json:
         rows = [
             {

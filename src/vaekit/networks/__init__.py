@@ -19,7 +19,6 @@ from vaekit.networks.grid_ladder import GridBottomUp, GridRung
 from vaekit.networks.ladder import Ladder
 from vaekit.networks.mlp import MLP, Affine, GatedMLP, ResidualMLP
 from vaekit.networks.network import Network
-from vaekit.networks.tutorial import TutorialDecoder, TutorialEncoder
 from vaekit.networks.wrappers import Concatenate, LogInput, OnlyCondition, OnlyLatent
 
 __all__ = [
@@ -44,6 +43,4 @@ __all__ = [
     "OnlyCondition",
     "OnlyLatent",
     "ResidualMLP",
-    "TutorialDecoder",
-    "TutorialEncoder",
 ]

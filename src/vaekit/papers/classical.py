@@ -10,16 +10,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vaekit import classical
-from vaekit import data as data_sets
 from vaekit.atomic import write_json
-from vaekit.classical import Binary, Factors, ProbabilisticPCA, Slab, SparseCoding
+from vaekit.classical import (
+    Binary,
+    FactorAnalysis,
+    Factors,
+    ProbabilisticPCA,
+    Ridge,
+    Slab,
+    SparseCoding,
+    moments_of,
+)
+from vaekit.data import load
 from vaekit.data.dataset import Dataset
 from vaekit.data.kinds import Real
 from vaekit.likelihoods import Gaussian
 from vaekit.models import VAE
 from vaekit.networks import Affine
-from vaekit.papers.bars import bars, found
 from vaekit.papers.page import cover_of
 from vaekit.papers.paper import Reproduction, Request, Row, commit, find, paper
 from vaekit.posteriors import Diagonal
@@ -37,6 +44,7 @@ CALIBRATION = {2: 11.64, 10: 181.80, 20: 299.38, 50: 507.56}
 RUNS = 10
 RESTARTS = 5
 ROWS = 500
+FOUND = 0.9  # cosine above which a learned bar points the way of a true one
 IMAGES = "MNIST, 50,000 training images, grey levels 0 to 1 as real numbers"
 BARS = (
     f"{ROWS} images of 5 × 5, 10 bars of height 10, each with probability 0.2, noise σ = 2; "
@@ -50,7 +58,7 @@ def images() -> Dataset:
     Raises:
         UserError: if it cannot be had.
     """
-    mnist = data_sets.load("mnist:binarization=none")
+    mnist = load("mnist:binarization=none")
     train, validation, test = (
         split._replace(x=split.x.reshape(len(split.x), -1).astype(np.float32) / 255)
         for split in (mnist.train, mnist.validation, mnist.test)
@@ -97,6 +105,30 @@ def decoder_of(model: Any) -> Factors:
         return Factors(offset, torch.stack(columns, 1) - offset.unsqueeze(1), p.variance[0].double())
 
 
+def bars(size: int = 5) -> Tensor:
+    """The bars of Földiák 1990, rows before columns, each as a column: ``(size², 2 size)``.
+
+    >>> bars(2).T.tolist()
+    [[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0], [1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0]]
+    """
+    lines = torch.eye(size, dtype=torch.float64)
+    across = lines.unsqueeze(-1).expand(-1, -1, size)
+    return torch.cat([across, across.transpose(1, 2)]).flatten(1).T.contiguous()
+
+
+def found(weight: Tensor, truth: Tensor) -> int:
+    """How many columns of the truth have a column of W of their own that points their way, up to sign.
+
+    >>> found(torch.eye(3)[:, [2, 0]], torch.eye(3))
+    2
+    """
+    one, other = (matrix.double() / matrix.norm(dim=0).clamp_min(1e-12) for matrix in (truth, weight))
+    alike = (one.T @ other).abs()
+    best = alike.argmax(1)
+    good = alike.max(1).values > FOUND
+    return len(set(best[good].tolist()))
+
+
 def bars_found(causes: Any, **options: int) -> tuple[int, float]:
     """Runs of ten that find all bars, and the largest relative difference of their likelihood to that of the truth."""
     complete, off = 0, -math.inf
@@ -116,11 +148,11 @@ def regression() -> tuple[float, float]:
     generator = np.random.RandomState(0)
     x = generator.randn(200, 20)
     y = x @ generator.randn(20) + generator.randn(200)
-    mode = classical.Ridge(noise=1.0, prior=0.5).fit(torch.from_numpy(x), torch.from_numpy(y)).weight.numpy()
+    mode = Ridge(noise=1.0, prior=0.5).fit(torch.from_numpy(x), torch.from_numpy(y)).weight.numpy()
     ridge = np.linalg.lstsq(
         np.concatenate([x, math.sqrt(4.0) * np.eye(20)]), np.concatenate([y, np.zeros(20)]), rcond=None
     )[0]
-    free = classical.Ridge(noise=1.0, prior=1e7).fit(torch.from_numpy(x), torch.from_numpy(y)).weight.numpy()
+    free = Ridge(noise=1.0, prior=1e7).fit(torch.from_numpy(x), torch.from_numpy(y)).weight.numpy()
     least = np.linalg.lstsq(x, y, rcond=None)[0]
     return float(np.abs(mode - ridge).max()), float(np.abs(free - least).max())
 
@@ -175,7 +207,7 @@ def reproduce(request: Request) -> Reproduction:
     given = images()
     x = torch.from_numpy(given.train.x)
     rows = []
-    moments = classical.moments_of(x)
+    moments = moments_of(x)
     closed = {q: ProbabilisticPCA(q).fit(moments) for q in CALIBRATION}
     for q, pca in closed.items():
         log_p = pca.course[0]
@@ -191,7 +223,7 @@ def reproduce(request: Request) -> Reproduction:
     metric = "EM's end below the closed form, largest of q = 2, 10, 20, 50"
     rows.append(row("pPCA by EM", metric, "relative", off, "≤ 0.000001", protocol=steps))
     rows.append(row("pPCA by EM", "largest fall in a step", "relative", max(falls), "≤ 0.000000000001", protocol=steps))
-    fa = classical.FactorAnalysis(LINEAR_DIM, minimum_noise=1e-4).fit(moments, steps=200)
+    fa = FactorAnalysis(LINEAR_DIM, minimum_noise=1e-4).fit(moments, steps=200)
     gain = fa.course[-1] - closed[LINEAR_DIM].course[0]
     protocol = f"{IMAGES}; q = {LINEAR_DIM}, {len(fa.course)} steps from pPCA, variance of the noise at least 1e-4"
     rows.append(row("factor analysis", "train log p(x) above pPCA", "nats per image", gain, "≥ 0", protocol=protocol))

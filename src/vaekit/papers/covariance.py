@@ -21,6 +21,7 @@ from vaekit.networks import Affine
 from vaekit.objectives import ELBO
 from vaekit.papers.experiment import Budget, Difference, Experiment, Figure, Job, Measure, Trained, Variant
 from vaekit.papers.paper import BUDGETS
+from vaekit.papers.perform import register
 from vaekit.papers.planned import by_recipe, planned
 from vaekit.posteriors import Cholesky, Diagonal
 from vaekit.priors import StandardNormal
@@ -197,50 +198,53 @@ LEARNED = (
 )
 NEVER_BELOW = both("≥ 0.0")
 
-COVARIANCE = Experiment(
-    name="covariance",
-    title="full covariance closes the gap that a diagonal one must leave; learned noise variance is the squared error",
-    citation="Kingma & Welling 2019, algorithm 2; Rybkin et al. 2021, section 4; the statements are exact",
-    budgets={"quick": Budget(epochs=60), "paper": Budget(epochs=300, seeds=3)},
-    variants=[
-        Variant(
-            "exact",
-            "full covariance, exact",
-            rows,
-            as_set,
-            (
-                Figure(
-                    "largest |log p(x, z) − log q(z|x) − log p(x)|",
-                    "nats",
-                    Measure("10 draws a row, all test rows", furthest),
-                    expected=both("≤ 0.000001"),
+COVARIANCE = register(
+    Experiment(
+        name="covariance",
+        title="full covariance closes the gap that a diagonal one must leave; the learned noise variance is the "
+        "squared error",
+        citation="Kingma & Welling 2019, algorithm 2; Rybkin et al. 2021, section 4; the statements are exact",
+        budgets={"quick": Budget(epochs=60), "paper": Budget(epochs=300, seeds=3)},
+        variants=[
+            Variant(
+                "exact",
+                "full covariance, exact",
+                rows,
+                as_set,
+                (
+                    Figure(
+                        "largest |log p(x, z) − log q(z|x) − log p(x)|",
+                        "nats",
+                        Measure("10 draws a row, all test rows", furthest),
+                        expected=both("≤ 0.000001"),
+                    ),
                 ),
             ),
-        ),
-        trained_posterior(
-            "full",
-            "full covariance, trained",
-            Cholesky,
-            Measure(
-                "least: 0; both in closed form, all test rows, linear-Gaussian model",
-                excess(lambda known: 0.0),
+            trained_posterior(
+                "full",
+                "full covariance, trained",
+                Cholesky,
+                Measure(
+                    "least: 0; both in closed form, all test rows, linear-Gaussian model",
+                    excess(lambda known: 0.0),
+                ),
             ),
-        ),
-        trained_posterior(
-            "diagonal",
-            "diagonal covariance, trained",
-            Diagonal,
-            Measure(
-                "least: ½ (Σ log Λ_ii − log|Λ|), Λ = (posterior covariance)⁻¹; both in closed form, all test rows",
-                excess(lambda known: known.mean_field_gap),
+            trained_posterior(
+                "diagonal",
+                "diagonal covariance, trained",
+                Diagonal,
+                Measure(
+                    "least: ½ (Σ log Λ_ii − log|Λ|), Λ = (posterior covariance)⁻¹; both in closed form, all test rows",
+                    excess(lambda known: known.mean_field_gap),
+                ),
             ),
-        ),
-        noise("learned", "σ learned", "gaussian:scale=learned", *LEARNED),
-        noise("optimal", "σ of each batch by its formula", "optimal-gaussian", *LEARNED),
-        *(noise(f"fixed-{scale}", f"σ = {scale}", f"gaussian:scale={scale}") for scale in SCALES),
-    ],
-    differences=[
-        *(Difference("learned", f"fixed-{scale}", BOUND, expected=NEVER_BELOW) for scale in SCALES),
-        *(Difference("optimal", f"fixed-{scale}", BOUND, expected=NEVER_BELOW) for scale in SCALES),
-    ],
-).enroll()
+            noise("learned", "σ learned", "gaussian:scale=learned", *LEARNED),
+            noise("optimal", "σ of each batch by its formula", "optimal-gaussian", *LEARNED),
+            *(noise(f"fixed-{scale}", f"σ = {scale}", f"gaussian:scale={scale}") for scale in SCALES),
+        ],
+        differences=[
+            *(Difference("learned", f"fixed-{scale}", BOUND, expected=NEVER_BELOW) for scale in SCALES),
+            *(Difference("optimal", f"fixed-{scale}", BOUND, expected=NEVER_BELOW) for scale in SCALES),
+        ],
+    )
+)

@@ -1,4 +1,4 @@
-"""A paper as a table: variants that are trained, figures that are measured on each, differences between them."""
+"""Experiments as tables: variants that are trained, figures measured on each, differences between them, budgets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from vaekit.data.dataset import Dataset
 from vaekit.evaluation import evaluate
-from vaekit.papers.paper import Paper, Reproduction, Request, enroll
 from vaekit.progress import Bar
 from vaekit.training import Run
 
@@ -113,6 +112,41 @@ class Measure(NamedTuple):
     of: Callable[[Trained], float]
 
 
+def _rows(rows: int | None) -> str:
+    return "all test rows" if rows is None else f"{rows:,} test rows at even distances"
+
+
+def _draws(samples: int) -> str:
+    return f"{samples:,} sample{'s' * (samples > 1)} a row"
+
+
+def elbo_of_test(samples: int = 1, rows: int | None = None) -> Measure:
+    """The evidence lower bound."""
+
+    def of(trained: Trained) -> float:
+        return trained.evaluate(samples, rows)["elbo"]
+
+    return Measure(f"{_draws(samples)}, {_rows(rows)}", of)
+
+
+def nll_of_test(samples: int, rows: int | None = None) -> Measure:
+    """−log p(x) by importance samples from q(z|x)."""
+
+    def of(trained: Trained) -> float:
+        return trained.evaluate(samples, rows)["nll"]
+
+    return Measure(f"{samples:,} importance samples a row, {_rows(rows)}", of)
+
+
+def active_units(rows: int | None = None) -> Measure:
+    """Units whose posterior mean varies over the data by more than 0.01 (Burda et al. 2016, section 5.2)."""
+
+    def of(trained: Trained) -> float:
+        return float(trained.evaluate(1, rows)["active_units"])
+
+    return Measure(f"variance of the posterior mean above 0.01, {_rows(rows)}", of)
+
+
 @dataclass(frozen=True)
 class Figure:
     """A figure of a variant, beside the published one.
@@ -198,19 +232,3 @@ class Experiment:
     def budget(self, variant: Variant, name: str) -> Budget:
         """What is spent on a variant."""
         return variant.budgets.get(name) or self.budgets[name]
-
-    def enroll(self) -> Experiment:
-        """Put it into the list of papers."""
-
-        def reproduce(request: Request) -> Reproduction:
-            from vaekit.papers.perform import perform
-
-            return perform(self, request)
-
-        names = tuple(each.name for each in self.variants)
-        left_out = {
-            budget: tuple(each.name for each in self.variants if not self.budget(each, budget).epochs)
-            for budget in self.budgets
-        }
-        enroll(Paper(self.name, self.title, self.citation, reproduce, names, left_out))
-        return self

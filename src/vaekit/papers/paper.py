@@ -1,20 +1,23 @@
-"""What a reproduction is: a request, the rows it measures, and the list of all of them."""
+"""Papers that can be reproduced: what is asked for, the rows that are measured, and the list of all papers."""
 
 from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import vaekit
+from vaekit.atomic import read_json, write_json
 from vaekit.errors import UserError, unknown
 
 BUDGETS = ("quick", "paper")
 # What the certainty of a published figure begins with that was never seen in its source.
 UNVERIFIED = "published figure not verified"
+ASKED = "request.json"  # in the folder of a reproduction: what was asked for
+# What a request says beside its folder, and whether it is resumed.
+FIELDS = ("budget", "epochs", "seed", "seeds", "variants", "precision", "compile")
 _EXPECTED = re.compile(r"(?P<sign>[≥≤<>]) (?P<number>-?\d+(\.\d+)?)")
 
 
@@ -184,14 +187,14 @@ def paper(
 ) -> Callable[[Callable[[Request], Reproduction]], Callable[[Request], Reproduction]]:
     """Enter a function in the list of papers."""
 
-    def enter(function: Callable[[Request], Reproduction]) -> Callable[[Request], Reproduction]:
-        enroll(Paper(name, title, citation, function))
+    def decorate(function: Callable[[Request], Reproduction]) -> Callable[[Request], Reproduction]:
+        enter(Paper(name, title, citation, function))
         return function
 
-    return enter
+    return decorate
 
 
-def enroll(entry: Paper) -> None:
+def enter(entry: Paper) -> None:
     """Put a paper into the list."""
     _PAPERS[entry.name] = entry
 
@@ -214,7 +217,7 @@ def find(name: str) -> Paper:
 
 def commit() -> str | None:
     """The commit that vaekit is run from, or ``None`` where it does not lie in a checkout of its own."""
-    package = Path(vaekit.__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
 
     def git(*words: str) -> str:
         done = subprocess.run(["git", "-C", str(package), *words], capture_output=True, text=True, check=True)
@@ -225,3 +228,46 @@ def commit() -> str | None:
         return git("rev-parse", "--short", "HEAD") if own else None
     except (OSError, subprocess.CalledProcessError):
         return None
+
+
+def keep_request(paper: Paper, request: Request) -> None:
+    """Write down what is asked for."""
+    write_json(request.folder / ASKED, {"paper": paper.name, **{name: getattr(request, name) for name in FIELDS}})
+
+
+def resumed(paper: Paper, request: Request, given: Sequence[str]) -> Request:
+    """The request to go on with: what is not given is as it was.
+
+    Args:
+        paper: which.
+        request: what is asked for now.
+        given: the fields of it that were given.
+
+    Raises:
+        UserError: if the folder is that of another paper, or damaged.
+    """
+    path = request.folder / ASKED
+    if not path.exists():
+        return request
+    kept = read_json(path)
+    if not isinstance(kept, dict) or "paper" not in kept:
+        raise UserError(f"{path} is damaged: it does not say which paper it is of.")
+    if kept["paper"] != paper.name:
+        raise UserError(f"{request.folder} is a reproduction of {kept['paper']}, not of {paper.name}.")
+    before = {name: kept[name] for name in FIELDS if name in kept}
+    before["variants"] = tuple(before.get("variants", ()))
+    return replace(request, **{name: value for name, value in before.items() if name not in given})
+
+
+def results_file(paper: Paper, variants: Sequence[str]) -> Path:
+    """``results/PAPER.json``, or ``results/PAPER-VARIANT.json`` where one variant of several was run."""
+    one = f"-{variants[0]}" if len(variants) == 1 and len(paper.variants) > 1 else ""
+    return Path("results") / f"{paper.name}{one}.json"
+
+
+def save_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Put rows in the place of those of the same budget; the other budget's stay."""
+    budgets = {row.budget for row in rows}
+    kept = read_json(path) if path.exists() else []
+    others = [row for row in kept if row["budget"] in BUDGETS and row["budget"] not in budgets]
+    write_json(path, [*others, *(row.document() for row in rows)])

@@ -1,20 +1,21 @@
-"""Run an experiment: every variant with every seed in a folder of its own, then the rows and the page."""
+"""Reproduction of an experiment: every variant with every seed in a folder of its own, then the rows and the page."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vaekit import data as data_sets
 from vaekit.atomic import read_json, write_json
+from vaekit.data import load
 from vaekit.data.dataset import Dataset
 from vaekit.errors import Interrupted, UserError
 from vaekit.papers.experiment import Budget, Experiment, Figure, Job, Variant
 from vaekit.papers.page import experiment_page
-from vaekit.papers.paper import Reproduction, Request, Row, commit, find
+from vaekit.papers.paper import Paper, Reproduction, Request, Row, commit, enter, find
 from vaekit.progress import say
 from vaekit.report import write_report
 
@@ -39,6 +40,18 @@ class Measured(NamedTuple):
     figures: dict[str, float]
 
 
+def register(experiment: Experiment) -> Experiment:
+    """Enter an experiment in the list of papers."""
+    variants = experiment.variants
+    left_out = {
+        budget: tuple(each.name for each in variants if not experiment.budget(each, budget).epochs)
+        for budget in experiment.budgets
+    }
+    names = tuple(each.name for each in variants)
+    enter(Paper(experiment.name, experiment.title, experiment.citation, partial(perform, experiment), names, left_out))
+    return experiment
+
+
 def perform(experiment: Experiment, request: Request) -> Reproduction:
     """Train, measure, table.
 
@@ -47,12 +60,12 @@ def perform(experiment: Experiment, request: Request) -> Reproduction:
         Interrupted: on Ctrl-C, with the state saved.
     """
     chosen = [each for each in experiment.variants if _wanted(experiment, each, request)]
-    load = _loader()
+    data_of = _data_of()
     found: dict[str, dict[int, Measured]] = {}
     for variant in chosen:
         budget = _asked(experiment.budget(variant, request.budget), request)
         for seed in range(request.seed, request.seed + budget.seeds):
-            found.setdefault(variant.name, {})[seed] = _one(experiment, variant, budget, seed, request, load)
+            found.setdefault(variant.name, {})[seed] = _one(experiment, variant, budget, seed, request, data_of)
     rows = [row for variant in chosen for row in _rows(experiment, variant, found[variant.name], request)]
     rows += _differences(experiment, found, request)
     write_json(request.folder / "rows.json", [row.document() for row in rows])
@@ -79,16 +92,16 @@ def _asked(budget: Budget, request: Request) -> Budget:
     )
 
 
-def _loader() -> Callable[[Variant], Dataset]:
+def _data_of() -> Callable[[Variant], Dataset]:
     """The data of variants, each once."""
     there: dict[Any, Dataset] = {}
 
-    def load(variant: Variant) -> Dataset:
+    def data_of(variant: Variant) -> Dataset:
         if variant.data not in there:
-            there[variant.data] = variant.data() if callable(variant.data) else data_sets.load(variant.data)
+            there[variant.data] = variant.data() if callable(variant.data) else load(variant.data)
         return there[variant.data]
 
-    return load
+    return data_of
 
 
 def _one(
@@ -97,7 +110,7 @@ def _one(
     budget: Budget,
     seed: int,
     request: Request,
-    load: Callable[[Variant], Dataset],
+    data_of: Callable[[Variant], Dataset],
 ) -> Measured:
     """Train and measure one variant with one seed, or read what was measured before."""
     folder = request.folder / f"{variant.name}-{seed}"
@@ -112,7 +125,7 @@ def _one(
     }
     if (before := _read(folder, asked)) is not None:
         return before
-    trained = variant.train(Job(folder, load(variant), budget, seed))
+    trained = variant.train(Job(folder, data_of(variant), budget, seed))
     try:
         figures = {metric: measure.of(trained) for metric, measure in wanted.items()}
         if trained.run is not None:

@@ -8,12 +8,11 @@ from typing import Any
 
 import torch
 
-from vaekit import recipes
 from vaekit.data.dataset import Dataset
 from vaekit.papers.experiment import Job, Trained
 from vaekit.parts.specification import literal
 from vaekit.progress import say
-from vaekit.recipes import Plan
+from vaekit.recipes import Plan, make
 from vaekit.schedules import Schedule
 from vaekit.training import Run, Settings, fit
 
@@ -36,7 +35,7 @@ def by_recipe(name: str, settings: dict[str, Any] | None = None, **options: Any)
             for key, value in asked.items()
         }
         torch.manual_seed(job.seed)
-        return _train(recipes.make(name, job.data, ready), job, chosen, request)
+        return _train(make(name, job.data, ready), job, chosen, request)
 
     return train
 

@@ -8,22 +8,20 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from vaekit import data as data_sets
 from vaekit.atomic import write_json
+from vaekit.data import load
 from vaekit.data.dataset import Dataset, Split
 from vaekit.data.kinds import Binary
 from vaekit.data.loader import Loader
 from vaekit.evaluation.likelihood import bound, evaluating
-from vaekit.evaluation.rank_correlation import rank_correlation
 from vaekit.likelihoods import Bernoulli
 from vaekit.models import VAE
-from vaekit.networks.tutorial import TutorialDecoder, TutorialEncoder
 from vaekit.objectives import ELBO, IWAE
 from vaekit.objectives.objective import Player
 from vaekit.papers.page import cover_of
 from vaekit.papers.paper import Reproduction, Request, Row, commit, find, paper
-from vaekit.papers.pixel_distances import PATCH, pixel_distances
-from vaekit.papers.tutorial_pictures import decoded, tutorial_pictures
+from vaekit.papers.tutorial_networks import TutorialDecoder, TutorialEncoder
+from vaekit.papers.tutorial_pictures import PATCH, decoded, pixel_distances, rank_correlation, tutorial_pictures
 from vaekit.plots.manifold import quantile_plane
 from vaekit.posteriors import Diagonal, Point
 from vaekit.priors import StandardNormal
@@ -72,7 +70,7 @@ def images() -> Images:
     Raises:
         UserError: if it cannot be had.
     """
-    mnist = data_sets.load("mnist:binarization=none")
+    mnist = load("mnist:binarization=none")
     assert mnist.test.label is not None
     return Images(np.concatenate([mnist.train.x, mnist.validation.x]), mnist.test.x, mnist.test.label)
 

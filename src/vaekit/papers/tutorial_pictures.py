@@ -1,8 +1,8 @@
-"""The pictures of the tutorial's reproduction, as sections of the report."""
+"""Pictures of the tutorial's reproduction as sections of its report, and the figures that two of them are about."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,13 +10,67 @@ from torch import Tensor
 
 from vaekit.data.loader import Loader
 from vaekit.distributions.moments import moments
-from vaekit.papers.pixel_distances import PixelDistances
 from vaekit.plots.grid import grid
 from vaekit.plots.latents import latent_map
 from vaekit.plots.manifold import distance_map, distances_by_radius, manifold, quantile_plane
 from vaekit.report.page import figure, pair, paragraph
 
 SHOWN = 40
+PATCH = 5
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks from 1; equal values share the mean of theirs."""
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[inverse]
+
+
+def rank_correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Spearman's ρ; 0 where one of the two does not vary."""
+    a, b = (ranks(values) - (len(values) + 1) / 2 for values in (one, other))
+    scale = float(np.sqrt((a @ a) * (b @ b)))
+    return float(a @ b) / scale if scale else 0.0
+
+
+def erased(image: np.ndarray) -> np.ndarray:
+    """A copy without the 5 × 5 pixels around the middle one of the stroke, in reading order."""
+    rows, columns = np.nonzero(image > 0.5)
+    copy = image.copy()
+    if len(rows):
+        top, left = (max(0, int(where[len(where) // 2]) - PATCH // 2) for where in (rows, columns))
+        copy[top : top + PATCH, left : left + PATCH] = 0
+    return copy
+
+
+def shifted(image: np.ndarray) -> np.ndarray:
+    """A copy one pixel further right."""
+    copy = np.zeros_like(image)
+    copy[:, 1:] = image[:, :-1]
+    return copy
+
+
+class PixelDistances(NamedTuple):
+    """Squared distances of twos to their erased and shifted copies, each ``(twos,)``, and the first of each."""
+
+    erased: np.ndarray
+    shifted: np.ndarray
+    example: np.ndarray
+
+    @property
+    def share(self) -> float:
+        """Share of the twos to which the damaged copy is nearer than the moved one."""
+        return float((self.erased < self.shifted).mean())
+
+
+def pixel_distances(twos: np.ndarray) -> PixelDistances:
+    """Squared distances between pixels mislead: they find a damaged digit nearer than a moved one.
+
+    Args:
+        twos: ``(twos, height, width)`` in [0, 1]."""
+    copies = [np.stack([change(two) for two in twos]) for change in (erased, shifted)]
+    squared = [np.square(copy - twos).sum((1, 2)) for copy in copies]
+    return PixelDistances(squared[0], squared[1], np.stack([twos[0], copies[0][0], copies[1][0]])[:, None])
 
 
 @torch.no_grad()

@@ -1,16 +1,13 @@
-"""Importing this module registers every part of vaekit, so that documents and command lines may name them."""
+"""Registration of all parts: importing this module lets documents and command lines name every part of vaekit."""
 
-from vaekit import evaluation, likelihoods, models, networks, objectives, posteriors, priors, schedules
-from vaekit.data import kinds
-
-__all__ = [
-    "evaluation",
-    "kinds",
-    "likelihoods",
-    "models",
-    "networks",
-    "objectives",
-    "posteriors",
-    "priors",
-    "schedules",
-]
+# ruff: noqa: F401
+import vaekit.data.kinds
+import vaekit.evaluation
+import vaekit.likelihoods
+import vaekit.models
+import vaekit.networks
+import vaekit.objectives
+import vaekit.papers.tutorial_networks
+import vaekit.posteriors
+import vaekit.priors
+import vaekit.schedules
