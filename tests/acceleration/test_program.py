@@ -101,7 +101,7 @@ def test_what_the_compiler_makes_of_a_recipe(recipe: str, tmp_path: Path, capsys
     assert_nearly_the_same(tmp_path / "compiled", tmp_path / "plain")
 
 
-@pytest.mark.skipif(not rounds_on_processors(), reason="this processor has no bfloat16 products")
+@pytest.mark.skipif(not rounds_on_processors(), reason="this processor does not round to bfloat16")
 def test_products_of_a_program_are_rounded(as_written: list[Any], tmp_path: Path) -> None:
     runs = {
         name: train(small_plan(network="mlp:hidden=256"), tmp_path / name, batch_size=64, **settings)

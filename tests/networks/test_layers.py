@@ -41,6 +41,7 @@ def test_a_transposed_convolution(options: dict[str, object], dtype: torch.dtype
         torch.testing.assert_close(one, other)
 
 
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="without oneDNN it is torch's own way")
 @pytest.mark.parametrize("channels_last", [False, True], ids=["channels first", "channels last"])
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no bias"])
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ import torch
 from vaekit.cli import main
 from vaekit.errors import Interrupted
 from vaekit.evaluation import evaluate
-from vaekit.kernels.precision import rounds_on_processors
 from vaekit.papers import paper as list_of_papers
 from vaekit.papers import planned
 from vaekit.papers.experiment import (
@@ -134,7 +133,6 @@ def test_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[-1] == f"report: {Path('runs/tiny/report.html')}"
 
 
-@pytest.mark.skipif(not rounds_on_processors(), reason="this processor has no bfloat16 products")
 def test_the_precision_of_training_is_asked_for_and_said(capsys: pytest.CaptureFixture[str]) -> None:
     first = reproduce(capsys, "--variant", "z2", "--precision", "bfloat16")["rows"][0]
     assert first["command"] == "vaekit reproduce tiny --budget quick --variant z2 --precision bfloat16"

@@ -15,7 +15,7 @@ from vaekit.evaluation.context import Estimator, EvaluationContext, error_of
 from vaekit.evaluation.fitness import check_finite, check_likelihood_fits
 from vaekit.evaluation.latents import active_units, encodings
 from vaekit.evaluation.likelihood import bound, captured_figures, discrete, evaluating, log_likelihood, prior_is_bound
-from vaekit.kernels import rounding
+from vaekit.kernels import rounding, rounds_on_processors
 
 PRECISIONS = "float32", "bfloat16"  # in which the likelihood was found to be the same (benchmarks/rounding.py)
 
@@ -134,7 +134,8 @@ def evaluate(
         batch_size: rows at a time.
         device: where to compute.
         precision: ``bfloat16`` rounds the factors of products in the figures of the likelihood, which is faster
-            and moves them by some thousandths of a nat; all else is ``float32``.
+            and moves them by some thousandths of a nat; all else is ``float32``. On a processor that does not round
+            everything is, and ``say`` is told.
         compiled: compile the estimate of the likelihood, see :mod:`vaekit.acceleration`.
         estimators: what else is asked for, see :class:`vaekit.evaluation.Estimator`.
         progress: told the number of rows finished.
@@ -159,6 +160,9 @@ def evaluate(
     whole = data.split(split)
     rows = whole if limit is None else whole.spread(limit)
     loader = Loader(rows, data.kind, device, batch_size)
+    if precision == "bfloat16" and loader.device.type == "cpu" and not rounds_on_processors():
+        say("warning: this processor does not round products to bfloat16: the figures are in float32.")
+        precision = "float32"
     with evaluating(model, seed):
         first = loader.rows(torch.arange(min(batch_size, len(rows.x))))
     check_finite(model, first, seed)

@@ -115,7 +115,7 @@ class Training:
             yield f"a batch of {size:,} rows is more than the {rows:,} training rows: each epoch is one step"
         if self.batches.device.type == "cpu":
             if precision == "bfloat16" and not rounds_on_processors():
-                yield "this processor has no units for bfloat16: training goes on in float32"
+                yield "this processor does not round products to bfloat16: training goes on in float32"
             if precision == "float16":
                 yield "float16 is for GPUs: on a processor it is slower than float32"
 
