@@ -23,11 +23,11 @@ from vaekit.cli import main
 from vaekit.data.batch import Batch
 from vaekit.data.loader import Loader, RowSelection
 from vaekit.distributed.context import DistributedContext
-from vaekit.distributed.microbatches import Microbatches
 from vaekit.errors import Interrupted, UserError
 from vaekit.objectives.objective import Objective, Value
 from vaekit.schedules import Step
 from vaekit.training.loop import Training
+from vaekit.training.microbatches import Microbatches
 
 TINY = ("digits", "--network", "mlp:hidden=16", "--latent-dim", "2", "--batch-size", "64", "--seed", "0")
 

@@ -9,8 +9,8 @@ import torch
 from torch.distributions import Independent, Normal, kl_divergence
 
 import vaekit as vk
-from vaekit.distributions.kl import divergence
-from vaekit.distributions.normal import UnitNormal, UnitNormalDivergence
+from vaekit.distributions.kl import UnitNormalDivergence, divergence
+from vaekit.distributions.normal import UnitNormal
 
 LOC = torch.tensor([[-2.0, 0.0, 0.3], [5.0, -1e-3, 1.0]], dtype=torch.float64)
 SCALE = torch.tensor([[0.5, 1.0, 1e-4], [2.0, 0.9, 30.0]], dtype=torch.float64)

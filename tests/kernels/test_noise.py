@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy import stats
 
-from vaekit.kernels.noise import uniform_like
+from vaekit.data.kinds import uniform_like
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (7,), (3, 5), (0, 4), (2, 3, 4)])

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vaekit.distributions.bernoulli import bernoulli_log_prob
-from vaekit.kernels import Shape, linear, total_norm, transposed
+from vaekit.kernels import Shape, linear, transposed
 from vaekit.kernels.tracing import traced, tracing
+from vaekit.training.optimizers import total_norm
 
 
 def written(compute: Callable[[], Tensor]) -> Tensor:

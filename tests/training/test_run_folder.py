@@ -236,7 +236,7 @@ class TestOverwriting:
         before = files_of(folder)
         with pytest.raises(UserError, match="needs the density of the posterior"):
             train(small_plan(posterior="point", objective="iwae"), folder, overwrite=True)
-        shares = importlib.import_module("vaekit.distributed.microbatches")
+        shares = importlib.import_module("vaekit.training.microbatches")
         monkeypatch.setattr(shares, "gradient_norm", lambda parameters: torch.tensor(torch.nan))
         with pytest.raises(TrainingFailed, match="No epoch was finished"):
             train(small_plan(), folder, overwrite=True, batch_size=2)

@@ -10,11 +10,9 @@ from torch import Tensor
 from vaekit.acceleration.device_schedules import DeviceSchedules
 from vaekit.data.batch import Batch
 from vaekit.data.loader import RowSelection
-from vaekit.distributed.microbatches import OBJECTIVE, Microbatch, means
 from vaekit.kernels.buffers import Snapshot, snapshot
 from vaekit.kernels.chunks import chunks
 from vaekit.kernels.noise import same_noise_after
-from vaekit.kernels.norm import clip_gradients, gradient_norm
 from vaekit.schedules import Step, at
 
 WINDOW = 20  # steps between two looks at their metrics
@@ -48,19 +46,20 @@ class SyncFreeStep:
         self._names: dict[str, tuple[str, ...]] = {}
 
     def __call__(self, rows: Tensor, batch: Batch) -> None:
-        part, now = Microbatch(0, rows, batch, None), cast(Step, self.schedules)
+        part, now = self.plain.part(rows, batch), cast(Step, self.schedules)
         line: list[Tensor] = []
         worst: Tensor | None = None
         for name, player in self.players.items():
             before, places = snapshot(self.buffers), self.buffers_now()
-            figures = means(self.plain.backward(player, now, part))
+            figures = self.plain.means(self.plain.backward(player, now, part))
+            objective = next(iter(figures.values()))
             if self.clip_norm:
-                norm = gradient_norm(player.parameters)
-                bad = self._whether_bad([figures[OBJECTIVE] + norm])
-                clip_gradients(player.parameters, norm, self.clip_norm)
+                norm = self.plain.norm(player.parameters)
+                bad = self._whether_bad([objective + norm])
+                self.plain.clip(player.parameters, norm, self.clip_norm)
             else:
                 (gradients,), _ = chunks([each.grad for each in player.parameters if each.grad is not None])
-                bad = self._whether_bad([figures[OBJECTIVE], *gradients])
+                bad = self._whether_bad([objective, *gradients])
             optimizer = cast(Any, self.state.optimizers[name])
             optimizer.param_groups[0]["lr"] = at(self.learning_rate, now) * player.learning_rate
             optimizer.step(bad)
@@ -94,7 +93,7 @@ class SyncFreeStep:
         """Why a step was not taken, as far as its rows and the weights of now can tell."""
         places = self.buffers_now()
         with same_noise_after(self.device):
-            part = Microbatch(0, selection.rows, selection.batch, None)
+            part = self.plain.part(selection.rows, selection.batch)
             name = next(name for name, told in metrics.items() if told is None)
             before = snapshot(self.buffers)
             value = self.plain.backward(self.players[name], cast(Step, self.schedules), part)

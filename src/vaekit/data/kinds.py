@@ -22,7 +22,6 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from vaekit.data.real import FURTHEST, Real
-from vaekit.kernels.noise import uniform_like
 from vaekit.parts.record import part
 
 __all__ = ["FURTHEST", "Binary", "Categories", "Counts", "GreyLevels", "Kind", "Real"]
@@ -224,3 +223,16 @@ class Categories:
 
 
 Kind = Binary | GreyLevels | Real | Counts | Categories
+
+
+def uniform_like(x: Tensor) -> Tensor:
+    """Uniform numbers in [0, 1), as many as in ``x``; of float32 each is a multiple of 2⁻²⁴, as torch's are.
+
+    On a processor torch makes them one by one, and a word of 63 bits in the time of one: it gives two numbers.
+    """
+    if x.device.type != "cpu" or x.dtype != torch.float32:
+        return torch.rand_like(x)
+    count = x.numel()
+    words = torch.empty((count + 1) // 2, dtype=torch.int64).random_()
+    halves = words.view(torch.int32)[:count].view(x.shape)
+    return (halves & 0xFFFFFF).to(torch.float32) * 2**-24

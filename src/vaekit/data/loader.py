@@ -83,6 +83,7 @@ class Loader:
         self.kind = kind
         self.device = torch.device(device)
         self.batch_size = batch_size
+        self._count = -(-split.num_rows // batch_size)
         self._file = MappedRows(split.x) if isinstance(split.x, np.memmap) else None
         self._resident = None if self.mapped else torch.from_numpy(np.ascontiguousarray(split.x)).to(self.device)
         row_bytes = max(1, split.x[:1].nbytes)
@@ -103,7 +104,7 @@ class Loader:
 
     def __len__(self) -> int:
         """Batches in one epoch."""
-        return -(-self.num_rows // self.batch_size)
+        return self._count
 
     def order(self, seed: int, epoch: int) -> Tensor:
         """The row numbers of an epoch ``(rows,)``: a function of seed and epoch alone, so that it can be resumed."""

@@ -4,7 +4,6 @@ from vaekit.kernels.convolution import Shape, transposed
 from vaekit.kernels.denormals import flushing_denormals
 from vaekit.kernels.linear import linear
 from vaekit.kernels.memory import keep_pages
-from vaekit.kernels.norm import total_norm
 from vaekit.kernels.precision import PRECISIONS, rounding, rounds_on_processors
 from vaekit.kernels.route import Route, chosen, measure, use
 
@@ -19,7 +18,6 @@ __all__ = [
     "measure",
     "rounding",
     "rounds_on_processors",
-    "total_norm",
     "transposed",
     "use",
 ]

@@ -75,7 +75,7 @@ class State:
         self.average = copy.deepcopy(model).requires_grad_(False) if ema_decay else None
         self.networks: tuple[nn.Module, ...] = ()
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
-        self.sums: dict[str, Tensor] = {}  # of figures, by their names
+        self.sums: dict[str, Tensor] = {}  # of metrics over the rows of an epoch: (names,) by a/b/…
         self.rows: dict[str, int] = {}  # how many rows are in them
         self.best: dict[str, Tensor] = {}
         self.counters = Counters()
@@ -128,16 +128,8 @@ class State:
             self.best = {name: tensor.detach().clone() for name, tensor in module_tensors(self.shown).items()}
         return keep
 
-    def add(self, names: tuple[str, ...], means: Tensor, rows: int) -> None:
-        """Add means over rows ``(names,)`` to an epoch's running sums."""
-        key = "/".join(names)
-        if key not in self.sums:
-            self.sums[key], self.rows[key] = torch.zeros(len(names), dtype=torch.float64), 0
-        self.sums[key].add_(means.detach().to("cpu"), alpha=rows)
-        self.rows[key] += rows
-
     def means(self) -> dict[str, float]:
-        """What was added, as means over all rows, by name."""
+        """Means of the epoch's metrics over its rows, by name."""
         return {
             name: total / self.rows[key]
             for key, totals in self.sums.items()

@@ -17,7 +17,6 @@ from vaekit.acceleration import capture
 from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader, RowSelection
 from vaekit.distributed.context import DistributedContext
-from vaekit.distributed.microbatches import OBJECTIVE, Microbatches
 from vaekit.errors import Interrupted, TrainingFailed
 from vaekit.evaluation.doctor import TrainingMonitor
 from vaekit.evaluation.fitness import check_likelihood_fits
@@ -30,6 +29,7 @@ from vaekit.run.state import State
 from vaekit.schedules import Step
 from vaekit.signals import Ended, listening
 from vaekit.training.epoch_record import line_of, record_of
+from vaekit.training.microbatches import OBJECTIVE, Microbatches, WholeBatch
 from vaekit.training.settings import OPTIMIZERS, Phase, Settings
 from vaekit.training.step import PlainStep, StepContext, StepResult
 from vaekit.training.trainable import TrainableParts
@@ -63,7 +63,8 @@ class Training:
         self.model: Any = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.phases, self.settings = phases, settings
         self.quiet = quiet or not self.world.first
-        self.microbatches = Microbatches(self.world, settings.accumulate or self.world.size)
+        count = settings.accumulate or self.world.size
+        self.microbatches = Microbatches(self.world, count) if count > 1 else WholeBatch(self.world)
         self.batches = Loader(data.train, data.kind, device, settings.batch_size)
         self.validation = Loader(data.validation, data.kind, device, max(settings.batch_size, 500))
         self.state = State(self.model, settings.ema_decay, self.microbatches.rng)
@@ -180,7 +181,7 @@ class Training:
         epoch = counters.epoch + counters.batch / len(self.batches)
         now = Step(counters.step, epoch, self.phases[counters.phase].epochs)
         try:
-            results = self.step(now, selection, self._requests())
+            results = self.step(now, selection, self._requests() if self.world.size > 1 else ())
         except Ended:  # while the step was compiled: it was not taken
             return ()
         self._note(results)
@@ -189,11 +190,15 @@ class Training:
         return results[-1].requests if results else ()
 
     def _note(self, results: Sequence[StepResult]) -> None:
-        """Sums of the metrics, and steps that were skipped."""
+        """Sums of the metrics over the epoch, and steps that were skipped."""
+        sums, rows = self.state.sums, self.state.rows
         for result in results:
             for player, metrics in result.metrics.items():
-                names = (f"{player}_objective" if name == OBJECTIVE else name for name in metrics)
-                self.state.add(tuple(names), torch.stack([*metrics.values()]), result.rows)
+                key = "/".join(f"{player}_objective" if name == OBJECTIVE else name for name in metrics)
+                if key not in sums:
+                    sums[key], rows[key] = torch.zeros(len(metrics), dtype=torch.float64), 0
+                sums[key].add_(torch.stack([*metrics.values()]).to("cpu"), alpha=result.rows)
+                rows[key] += result.rows
             if result.cause:
                 self._skip(result.cause, result.index)
             elif result.taken:

@@ -1,4 +1,4 @@
-"""The optimisers by name: torch's own, without its compiler.
+"""Optimisers by name, torch's own without its compiler; the norm of gradients, and clipping to it.
 
 ``torch.optim`` marks its methods as not to be compiled, and to do so imports the compiler, ``torch._dynamo``: more than
 a second of every start, for code that nobody compiles.
@@ -7,15 +7,16 @@ a second of every start, for code that nobody compiles.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import MethodType
 from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from vaekit.kernels.chunks import chunks
+from vaekit.kernels.tracing import traced
 
 MARKED = (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict)
 
@@ -101,6 +102,33 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
 
     optimizer.begin, optimizer.step = begin, step
     return optimizer
+
+
+def total_norm(tensors: Sequence[Tensor]) -> Tensor:
+    """√ Σ ‖t‖², a tensor on the device; infinite or not a number where any element is.
+
+    On a processor a product of a tensor with itself takes a quarter of the time of torch's norm.
+    """
+    if tensors and traced():
+        return torch.stack([each.square().sum() for each in tensors]).sum().sqrt()
+    if not tensors or tensors[0].device.type != "cpu" or not all(each.is_contiguous() for each in tensors):
+        return torch.nn.utils.get_total_norm(tensors)
+    flat = [each.view(-1) for each in tensors]
+    return torch.stack([each.dot(each) for each in flat]).sum().sqrt()
+
+
+def gradient_norm(parameters: Sequence[nn.Parameter]) -> Tensor:
+    """Norm of all gradients together, a tensor on the device."""
+    return total_norm([each.grad for each in parameters if each.grad is not None])
+
+
+@torch.no_grad()
+def clip_gradients(parameters: Sequence[nn.Parameter], norm: Tensor, most: float) -> None:
+    """Gradients of total norm ``norm`` scaled to the norm ``most`` where they exceed it, as torch does it."""
+    factor = (most / (norm + 1e-6)).clamp(max=1.0)
+    for parameter in parameters:
+        if parameter.grad is not None:
+            parameter.grad = parameter.grad * factor
 
 
 OPTIMIZERS: dict[str, Callable[..., Any]] = {

@@ -13,16 +13,16 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.data.loader import Loader, RowSelection
-from vaekit.distributed.microbatches import OBJECTIVE, Microbatch, Microbatches
 from vaekit.errors import TrainingFailed, UserError
 from vaekit.kernels.buffers import persistent_buffers, restore, snapshot
-from vaekit.kernels.norm import clip_gradients
 from vaekit.kernels.precision import rounding
 from vaekit.objectives.objective import Player, Value
 from vaekit.run.state import State
 from vaekit.schedules import Schedule, Step, at
 from vaekit.training.loss_scale import LossScale
+from vaekit.training.microbatches import OBJECTIVE, Microbatch, Microbatches, WholeBatch, means
 from vaekit.training.non_finite import name_the_cause
+from vaekit.training.optimizers import clip_gradients, gradient_norm
 from vaekit.training.settings import Settings
 
 
@@ -43,7 +43,7 @@ class StepContext:
     model: nn.Module
     players: Mapping[str, Player]
     state: State
-    microbatches: Microbatches
+    microbatches: WholeBatch | Microbatches
     settings: Settings
     learning_rate: float | Schedule
     batches: Loader
@@ -111,7 +111,7 @@ class PlainStep:
         metrics: dict[str, dict[str, Tensor]] = {}
         cause, overflowed = "", False
         for name, player in c.players.items():
-            before = snapshot(c.buffers)
+            before = snapshot(c.buffers) if c.buffers else ()
             backward = partial(self.backward, player, step)
             found = c.microbatches.accumulate(backward, parts, player.parameters, before, requests)
             norm = found.norm if scale is None else scale.undo(player.parameters, found.norm)
@@ -160,7 +160,10 @@ class PlainStep:
         """Reports that are still to come: none of plain steps."""
         return []
 
-    report = StepResult  # captured steps report in the same form
+    # The same pieces make captured steps (vaekit.acceleration), which report in the same form.
+    part, means = partial(Microbatch, 0, weight=None), staticmethod(means)
+    norm, clip = staticmethod(gradient_norm), staticmethod(clip_gradients)
+    report = StepResult
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from vaekit.kernels import total_norm
+from vaekit.training.optimizers import total_norm
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])

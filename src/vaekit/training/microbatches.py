@@ -15,8 +15,8 @@ from vaekit.distributed.context import DistributedContext
 from vaekit.distributed.rng import RNGStreams
 from vaekit.errors import UserError
 from vaekit.kernels.buffers import Snapshot, restore
-from vaekit.kernels.norm import gradient_norm
 from vaekit.objectives.objective import Value
+from vaekit.training.optimizers import gradient_norm
 
 OBJECTIVE = ""  # no term has this name
 
@@ -53,16 +53,57 @@ class Accumulated(NamedTuple):
     norm: Tensor
 
 
-def _figures(value: Value) -> dict[str, Tensor]:
+def figures_of(value: Value) -> dict[str, Tensor]:
+    """The objective and its terms by name."""
     return {OBJECTIVE: value.objective, **value.terms}
 
 
 def means(value: Value) -> dict[str, Tensor]:
     """Mean of the objective and of each term over the examples; all at once where all are ``(batch,)``."""
-    figures = {name: each.detach() for name, each in _figures(value).items()}
+    figures = {name: each.detach() for name, each in figures_of(value).items()}
     if len({each.shape for each in figures.values()}) > 1:
         return {name: each.mean() for name, each in figures.items()}
     return dict(zip(figures, torch.stack([*figures.values()]).flatten(1).mean(1).unbind(), strict=True))
+
+
+class WholeBatch:
+    """A batch in one piece, in this process.
+
+    Args:
+        world: this process alone.
+    """
+
+    count = 1
+
+    def __init__(self, world: DistributedContext) -> None:
+        self.world = world
+        self.rng = RNGStreams(world)
+
+    def split(self, selection: RowSelection) -> list[Microbatch]:
+        """The batch."""
+        return [Microbatch(0, selection.rows, selection.batch, None)]
+
+    def accumulate(
+        self,
+        backward: Callable[[Microbatch], Value],
+        parts: Sequence[Microbatch],
+        parameters: Sequence[nn.Parameter],
+        before: Snapshot,
+        requests: Sequence[bool],
+    ) -> Accumulated:
+        """Its gradient in ``parameters``, and the means over its rows."""
+        value = backward(parts[0])
+        return Accumulated(means(value), [value], requests, gradient_norm(parameters))
+
+    def first_cause(
+        self, parts: Sequence[Microbatch], values: Sequence[Value], name: Callable[[Microbatch, Value], str]
+    ) -> str:
+        """Cause of a batch that is not finite."""
+        return name(parts[0], values[0])
+
+    def over(self, rows: Loader, figures: Callable[[Iterable[Batch], int], dict[str, float]]) -> dict[str, float]:
+        """Figures that are means over rows."""
+        return figures(rows, 0)
 
 
 class Microbatches:
@@ -73,7 +114,7 @@ class Microbatches:
 
     Args:
         world: the processes.
-        count: microbatches of a batch in all processes together.
+        count: microbatches of a batch in all processes together, at least 2.
 
     Raises:
         UserError: if the processes cannot have equally many.
@@ -92,8 +133,6 @@ class Microbatches:
     def split(self, selection: RowSelection) -> list[Microbatch]:
         """The microbatches of this process."""
         rows = selection.rows
-        if self.count == 1:
-            return [Microbatch(0, rows, selection.batch, None)]
         parts = []
         for index, part in enumerate(self._own(self._cuts(len(rows)))):
             # One without rows looks at the last one, with no weight: every microbatch draws, and has all figures.
@@ -135,9 +174,6 @@ class Microbatches:
             before: the buffers.
             requests: of this process.
         """
-        if self.count == 1:
-            value = backward(parts[0])
-            return Accumulated(means(value), [value], requests, gradient_norm(parameters))
         before = [each for each in before if each[2].is_floating_point()]
         values: list[Value] = []
         moves = [torch.zeros_like(value) for _, _, value in before]
@@ -148,7 +184,7 @@ class Microbatches:
                 value = backward(part)
             values.append(Value(value.objective.detach(), {name: each.detach() for name, each in value.terms.items()}))
             assert part.weight is not None
-            for name, each in _figures(values[-1]).items():
+            for name, each in figures_of(values[-1]).items():
                 mean = part.weight * each.mean().to(part.weight.device)
                 figures[name] = figures[name] + mean if name in figures else mean
             for move, (module, name, value) in zip(moves, before, strict=True):
@@ -204,7 +240,7 @@ class Microbatches:
             figures: the means over some rows, given these and the number of the microbatch, of all processes' together.
         """
         total = rows.rows_in_order
-        if self.count == 1 or total < self.count:
+        if total < self.count:
             return figures(rows, 0)
         sums: dict[str, float] = {}
         for microbatch in self._own(range(self.count)):
