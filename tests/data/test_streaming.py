@@ -103,7 +103,7 @@ class TestBatches:
         self, batch_size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         loader = streamed(tmp_path, monkeypatch)
-        loader.batch_size = batch_size
+        loader = Loader(loader.split, loader.kind, batch_size=batch_size)
         resident = Loader(Split(np.array(loader.split.x)), GreyLevels())
         assert loader.mapped
         assert not resident.mapped

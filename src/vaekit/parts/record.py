@@ -83,6 +83,17 @@ def _arguments(part: Any) -> dict[str, Any]:
     return part._part_arguments | replaced
 
 
+def update_arguments(part: Any, **arguments: Any) -> None:
+    """Record other constructor arguments of a part that has changed since (a mixture that has opened an expert).
+
+    Raises:
+        ValueError: for an argument that its constructor does not have.
+    """
+    if unknown_names := sorted(arguments.keys() - part._part_arguments.keys()):
+        raise ValueError(f"{type(part).__name__} has no argument {', '.join(unknown_names)}")
+    object.__setattr__(part, "_part_arguments", part._part_arguments | arguments)
+
+
 def to_document(value: Any) -> Json:
     """Write a part, and every part inside it, as JSON values.
 

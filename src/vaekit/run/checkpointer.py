@@ -12,9 +12,9 @@ from typing import Any
 
 from torch import Tensor
 
-from vaekit.atomic import ASIDE, NotWritten, write_tensors, writing
+from vaekit.atomic import ASIDE, NotWritten, read_json, write_json, write_tensors, writing
 from vaekit.errors import UserError
-from vaekit.run.folder import STATE, take_place
+from vaekit.run.folder import GROWN_FROM, OBJECTIVE, STATE, take_place
 from vaekit.run.metrics import read_metrics, rewrite_metrics
 from vaekit.run.state import State
 
@@ -63,8 +63,9 @@ class Checkpointer:
             with self._saving():
                 kept = [record for record in read_metrics(self.metrics) if record["epoch"] <= self.epochs]
                 rewrite_metrics(self.metrics, kept)
+                self._write_document()
                 if saved and (best := saved.get("best")):
-                    write_tensors(self.folder / "model.safetensors", best)
+                    self._write_weights(best, saved.get("best_networks", {}))
         return saved
 
     @property
@@ -96,11 +97,26 @@ class Checkpointer:
                 with open(self.metrics, "a") as file:
                     file.write("".join(json.dumps(record) + "\n" for record in self._unsaved))
                 if self._best_is_new:
-                    write_tensors(self.folder / "model.safetensors", self.state.best)
+                    self._write_document()
+                    self._write_weights(self.state.best, self.state.best_networks)
             self.state.save(self.path)
         self._unsaved, self._best_is_new = [], False
         self._saved_at, self.epochs = time.monotonic(), self.state.counters.epochs_total
         self._saving_took = self._saved_at - begun
+
+    def _write_document(self) -> None:
+        """The model in ``config.json`` as the state has it, where it has grown."""
+        path = self.folder / "config.json"
+        config = read_json(path) if self.state.document else {}
+        if self.state.document and config["model"] != (document := json.loads(self.state.document)):
+            write_json(path, {**config, "model": document, GROWN_FROM: config.get(GROWN_FROM, config["model"])})
+
+    def _write_weights(self, model: Mapping[str, Tensor], networks: Mapping[str, Tensor]) -> None:
+        """Weights of the epoch that is kept: of the model, and of the objective's networks if it has some."""
+        write_tensors(self.folder / "model.safetensors", model)
+        if networks:
+            phase = min(self.state.counters.phase, len(read_json(self.folder / "config.json")["phases"]) - 1)
+            write_tensors(self.folder / OBJECTIVE, networks, {"phase": f"{phase}"})
 
     def take_place(self) -> None:
         """A new run that was trained beside the one before takes its place, now that an epoch of it is saved."""

@@ -20,7 +20,15 @@ from vaekit.run.metrics import read_metrics
 
 STATE = "state/training.safetensors"
 REPORT = "report.html"
-FILES = (STATE, "model.safetensors", "metrics.jsonl", "config.json")  # of a run, in the order in which they move
+OBJECTIVE = "objective.safetensors"  # networks of the objective (critics, classifiers) at the epoch that is kept
+GROWN_FROM = "grown_from"  # in config.json: the model as it was given, where it has grown in training
+FILES = (
+    STATE,
+    "model.safetensors",
+    OBJECTIVE,
+    "metrics.jsonl",
+    "config.json",
+)  # of a run, in the order in which they move
 
 
 def fresh_folder(parent: Path, name: str) -> Path:
@@ -54,7 +62,10 @@ def open_folder(folder: Path, config: dict[str, Any], *, resume: bool, overwrite
             folder = folder / NEW
             clear_folder(folder)
         elif path.exists() and resume:
-            _check_same(folder, read_config(folder), config)
+            before = read_config(folder)
+            _check_same(folder, before, config)
+            if GROWN_FROM in before:
+                config = config | {"model": before["model"], GROWN_FROM: before[GROWN_FROM]}
             _check_state(folder)
         elif folder.is_dir() and (strangers := [entry for entry in folder.iterdir() if not is_leftover(entry)]):
             if resume or overwrite:
@@ -139,6 +150,7 @@ def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> No
     """
     # As it will be read: tuples become lists.
     now = json.loads(json.dumps(now))
+    before = before | {"model": before.get(GROWN_FROM, before["model"])}
     if before["data"].get("fingerprint") != now["data"]["fingerprint"]:
         raise UserError(
             f"{now['data']['name']} is not the data that {folder} was trained on, or it has changed; "

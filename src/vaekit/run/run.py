@@ -20,6 +20,7 @@ from vaekit.evaluation.likelihood import evaluating
 from vaekit.kernels.noise import same_noise_after
 from vaekit.parts.record import from_document
 from vaekit.run.config import read_config
+from vaekit.run.folder import OBJECTIVE
 from vaekit.run.metrics import read_metrics
 
 
@@ -59,6 +60,23 @@ class Run:
         tensors, _ = read_tensors(path)
         load_module_tensors(model, tensors, path)
         return model.to(memory_format=torch.channels_last).eval()
+
+    @cached_property
+    def objective(self) -> Any:
+        """The objective of the phase whose weights are kept, its networks (critics, classifiers) with theirs.
+
+        Raises:
+            UserError: if the run holds no such weights, or they do not fit.
+        """
+        path = self.folder / OBJECTIVE
+        tensors, metadata = read_tensors(path)
+        with same_noise_after(torch.device("cpu")):
+            objective = from_document(self.config["phases"][int(metadata.get("phase", "0"))]).objective
+        for index, network in enumerate(objective.networks()):
+            own = {name.partition("/")[2]: each for name, each in tensors.items() if name.startswith(f"{index}/")}
+            load_module_tensors(network, own, path)
+            network.eval()
+        return objective
 
     @cached_property
     def kind(self) -> Kind:

@@ -78,7 +78,25 @@ class State:
         self.sums: dict[str, Tensor] = {}  # of metrics over the rows of an epoch: (names,) by a/b/…
         self.rows: dict[str, int] = {}  # how many rows are in them
         self.best: dict[str, Tensor] = {}
+        self.best_networks: dict[str, Tensor] = {}  # of the objective, at the same epoch
+        self.document: str = ""  # of the model, as JSON, once it has grown
         self.counters = Counters()
+
+    def model_changed(self, document: str) -> None:
+        """The model has grown or shrunk: its average follows, and weights of another shape are no longer the best.
+
+        Args:
+            document: of the model now, as JSON.
+        """
+        self.document, self.best, self.counters.best = document, {}, None
+        if self.average is None:
+            return
+        before = module_tensors(self.average)
+        self.average = copy.deepcopy(self.model).requires_grad_(False)
+        with torch.no_grad():
+            for name, tensor in module_tensors(self.average).items():
+                if name in before and before[name].shape == tensor.shape:
+                    tensor.copy_(before[name])
 
     @property
     def shown(self) -> nn.Module:
@@ -126,6 +144,11 @@ class State:
         if keep:
             self.counters.best_epoch = self.counters.epochs_total
             self.best = {name: tensor.detach().clone() for name, tensor in module_tensors(self.shown).items()}
+            self.best_networks = {
+                f"{index}/{name}": tensor.detach().clone()
+                for index, network in enumerate(self.networks)
+                for name, tensor in module_tensors(network).items()
+            }
         return keep
 
     def means(self) -> dict[str, float]:
@@ -139,6 +162,7 @@ class State:
     def _groups(self) -> dict[str, dict[str, Tensor]]:
         """All tensors by owner."""
         groups = {"model": module_tensors(self.model), "best": self.best, "sums": self.sums}
+        groups["best_networks"] = self.best_networks
         groups["rows"] = {key: torch.tensor(self.rows[key]) for key in self.sums}
         if self.average is not None:
             groups["average"] = module_tensors(self.average)
@@ -161,7 +185,8 @@ class State:
         }
         if not self.rng.world.first:
             return
-        write_tensors(path, tensors, {"counters": json.dumps(asdict(self.counters))})
+        document = {"model": self.document} if self.document else {}
+        write_tensors(path, tensors, {"counters": json.dumps(asdict(self.counters)), **document})
 
     def read_counters(self, path: Path) -> dict[str, dict[str, Tensor]]:
         """Set the counters from a file and return its tensors by owner, for :meth:`restore`.
@@ -180,7 +205,7 @@ class State:
                 raise TypeError
         except (KeyError, TypeError, ValueError, RecursionError):
             raise UserError(f"{path} is not a training state of this version.") from None
-        self.counters = counters
+        self.counters, self.document = counters, metadata.get("model", "")
         groups: dict[str, dict[str, Tensor]] = {}
         for key, tensor in tensors.items():
             group, _, name = key.partition(":")
@@ -207,6 +232,7 @@ class State:
             load_module_tensors(network, groups.get(f"objective/{index}", {}), where)
         device = next(self.model.parameters()).device
         self.best = {name: tensor.to(device) for name, tensor in groups.get("best", {}).items()}
+        self.best_networks = {name: tensor.to(device) for name, tensor in groups.get("best_networks", {}).items()}
         self.sums = dict(groups.get("sums", {}))
         if self.sums.keys() != groups.get("rows", {}).keys():
             raise ValueError("it was written inside an epoch by an older version, which can finish it")
@@ -221,6 +247,8 @@ class State:
                 kept = tensor.to(parameter.device)
                 # Kernels that step all of it at once count on the layout of the parameter (channels last, say).
                 optimizer.state[parameter][name] = torch.empty_like(parameter).copy_(kept) if kept.shape else kept
+            if hasattr(optimizer, "group_by_age"):
+                optimizer.group_by_age()  # type: ignore[operator]
             if len({frozenset(kept) for kept in optimizer.state.values() if kept}) > 1:
                 raise ValueError(f"the parameters of the player {player} do not all have the same figures")
         self.rng.restore(groups["random"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +24,7 @@ from vaekit.evaluation.doctor import TrainingMonitor
 from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.likelihood import bound
 from vaekit.kernels import flushing_denormals, keep_pages, rounds_on_processors
+from vaekit.parts.record import from_document, to_document
 from vaekit.progress import Bar, say
 from vaekit.run.checkpointer import Checkpointer
 from vaekit.run.metrics import read_metrics
@@ -82,6 +85,8 @@ class Training:
     def _run(self) -> None:
         torch.manual_seed(self.settings.seed)
         saved = self.checkpointer.begin()
+        if saved is not None and self.state.document:
+            self._grow_to(self.state.document)
         if saved is None:
             with closing(self.batches.epoch(self.settings.seed, 0)) as batches:
                 first = next(batches).batch
@@ -169,7 +174,37 @@ class Training:
                     raise Interrupted(stopped, self.checkpointer.folder)
         self._note(self.step.drain())
         counters.epoch, counters.epochs_total, counters.batch = counters.epoch + 1, counters.epochs_total + 1, 0
+        self._after_epoch(phase)
         self._report(phase, started)
+
+    def _after_epoch(self, phase: Phase) -> None:
+        """Let modules that grow or shrink change; optimiser state and average of what stays are kept."""
+        now = Step(self.state.counters.step, self.state.counters.epoch, phase.epochs)
+        hooks: list[Any] = [each for each in (phase.objective, *self.model.modules()) if hasattr(each, "after_epoch")]
+        changed = [hook.after_epoch(self.model, now) for hook in hooks]
+        if not any(changed):
+            return
+        device = next(self.model.parameters()).device
+        self.model.to(device=device, memory_format=torch.channels_last)
+        self.world.copy_first([*self.model.state_dict().values()])
+        self.state.model_changed(json.dumps(to_document(self.model)))
+        before = self.state.optimizers
+        self.step = capture(self.plain_step(phase), self._say)
+        for name, optimizer in self.state.optimizers.items():
+            kept = before[name].state if name in before else {}
+            stays = [each for each in optimizer.param_groups[0]["params"] if each in kept]
+            optimizer.state.update({each: kept[each] for each in stays})
+            if hasattr(optimizer, "group_by_age"):
+                optimizer.group_by_age()  # type: ignore[operator]
+
+    def _grow_to(self, document: str) -> None:
+        """Make the model in place what it had become when the state was saved."""
+        device = next(self.model.parameters()).device
+        grown = from_document(json.loads(document)).to(device=device, memory_format=torch.channels_last)
+        self.model.__dict__.clear()
+        self.model.__dict__.update(grown.__dict__)
+        if self.state.average is not None:
+            self.state.average = copy.deepcopy(self.model).requires_grad_(False)
 
     def take(self, selection: RowSelection) -> Sequence[bool]:
         """Take a step on these rows.

@@ -54,20 +54,34 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
 
     The preparations of torch (groups by device and type, checks for graphs) cost as much as a third of the kernel.
     ``step(bad)`` does nothing where ``bad``, a number on the device, is 1, without a look at it from outside;
-    ``step(cut=…)`` steps what is left of the parameters when they are cut as by :func:`vaekit.kernels.chunks.chunks`.
-    ``begin()`` makes the running means of all parameters that have a gradient.
+    ``begin()`` makes the running means of all parameters that have a gradient. Parameters that joined later (a model
+    that grew) have taken fewer steps: ``group_by_age()`` takes note of it, because a compiled step counts them once a
+    group.
     """
     optimizer = _adam(parameters, **options)
     (group,) = optimizer.param_groups
     kernels = cast(Any, torch)
+    ages: dict[Tensor, float] = {}
 
     @torch.no_grad()
     def begin() -> None:
         cast(Any, optimizer)._init_group(group, [], [], [], [], [], [])
 
+    def group_by_age() -> None:
+        taken = {each: float(state["step"]) for each, state in optimizer.state.items() if "step" in state}
+        ages.clear()
+        ages.update({each: taken.get(each, 0.0) for each in group["params"]})
+
     @torch.no_grad()
-    def step(bad: Tensor | None = None, cut: Callable[..., Any] | None = None) -> None:
+    def step(bad: Tensor | None = None) -> None:
         moving = [parameter for parameter in group["params"] if parameter.grad is not None]
+        if traced() and len({ages.get(each, 0.0) for each in moving}) > 1:
+            for age in {ages.get(each, 0.0) for each in moving}:
+                take([each for each in moving if ages.get(each, 0.0) == age], bad)
+        else:
+            take(moving, bad)
+
+    def take(moving: list[Any], bad: Tensor | None) -> None:
         states = [optimizer.state[parameter] for parameter in moving]
         if not all(states):
             begin()
@@ -80,9 +94,8 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
             [state["exp_avg"] for state in states],
             [state["exp_avg_sq"] for state in states],
         ]
-        cut = chunks if cut is None and bad is not None else cut
-        if cut is not None:
-            lists, places = cut(*lists)
+        if bad is not None:
+            lists, places = chunks(*lists)
             steps = [steps[place] for place in places]
         if not lists[0]:
             return
@@ -100,7 +113,7 @@ def adam(parameters: Any, **options: Any) -> Optimizer:
             found_inf=bad,
         )
 
-    optimizer.begin, optimizer.step = begin, step
+    optimizer.begin, optimizer.step, optimizer.group_by_age = begin, step, group_by_age
     return optimizer
 
 
@@ -138,4 +151,4 @@ OPTIMIZERS: dict[str, Callable[..., Any]] = {
     "rmsprop": uncompiled(torch.optim.RMSprop),
     "sgd": uncompiled(torch.optim.SGD),
 }
-SKIPPING = {"adam"}  # whose step takes ``bad`` and ``cut``
+SKIPPING = {"adam"}  # whose step takes ``bad``
