@@ -89,6 +89,20 @@ def test_imports_come_from_below(path: Path) -> None:
         assert allowed, f"{name_of(path)} imports vaekit.{other}, which is not below vaekit.{own}"
 
 
+def of_the_face(tree: ast.AST) -> set[str]:
+    """What is taken from the package itself, ``from vaekit import X`` or ``import vaekit``, and not from its module."""
+    found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names} & {"vaekit"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == "vaekit":
+            found |= {alias.name for alias in node.names}
+    return found - {"__version__"}
+
+
+@pytest.mark.parametrize("path", [path for path in FILES if name_of(path) != "__init__.py"], ids=name_of)
+def test_nothing_inside_imports_the_face_of_the_package(path: Path) -> None:
+    assert not of_the_face(ast.parse(path.read_text())), "import from the module that defines it"
+
+
 @pytest.mark.parametrize("path", [path for path in FILES if part_of(path) == "plots"], ids=name_of)
 def test_plots_need_little(path: Path) -> None:
     outside = {name.split(".")[0] for name in imports(ast.parse(path.read_text()))}
@@ -164,5 +178,7 @@ def test_the_rules_notice_what_they_forbid(tmp_path: Path) -> None:
     assert [name for name, _ in calls(ast.parse("torch.load('x'); eval('1')"))] == ["torch.load", "eval"]
     names = ["parts.registry", "parts.record.part", "papers.tutorial_networks.TutorialEncoder", "papers.aevb"]
     assert [part_named(name) for name in names] == ["parts.registry", "parts", "papers.tutorial_networks", "papers"]
+    face = "from vaekit import __version__, data\ndef f():\n    import vaekit\n    import vaekit.data"
+    assert of_the_face(ast.parse(face)) == {"data", "vaekit"}
     inside = "def f():\n    import pickle"
     assert list(imports(ast.parse(inside))) == ["pickle"]

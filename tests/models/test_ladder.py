@@ -219,7 +219,7 @@ def test_precision_weighting_is_the_product_of_two_gaussians() -> None:
     q = model.posterior(x).levels["z1"]({"z2": z2}).base_dist
     p = model.prior().levels["z1"]({"z2": z2}).base_dist
     loc, raw = model.posterior.heads[1](model.posterior.encoder(x)[1]).unbind(-2)
-    said = torch.distributions.Normal(loc, vk.networks.positive.positive(raw, model.posterior.minimum_scale))
+    said = torch.distributions.Normal(loc, vk.networks.network.positive(raw, model.posterior.minimum_scale))
     z = torch.randn(9, 4, 2).double()
     # Up to its constant, the product's log density is the sum.
     apart = q.log_prob(z) - said.log_prob(z) - p.log_prob(z)

@@ -39,7 +39,7 @@ def test_mixture_of_one_is_that_gaussian_with_the_same_gradient() -> None:
     torch.manual_seed(0)
     prior = vk.priors.MixtureOfGaussians(3, num_components=1).double()
     torch.nn.init.normal_(prior.raw_scale)
-    scale = vk.networks.positive.positive(prior.raw_scale[0], minimum=1e-4)
+    scale = vk.networks.network.positive(prior.raw_scale[0], minimum=1e-4)
     gaussian = Independent(Normal(prior.loc[0], scale), 1)
     z = torch.randn(5, 3).double()
     assert_equal(prior().log_prob(z), gaussian.log_prob(z), "a mixture of one")

@@ -28,15 +28,15 @@ class Options:
 
 def run(options: Options) -> int:
     check_numbers(epochs=options.epochs)
-    from vaekit import data
     from vaekit.atomic import replacing
     from vaekit.cli import evaluate, reconstruct, sample, train
     from vaekit.cli.report import after_training
+    from vaekit.data import load
     from vaekit.plots.curves import curves
     from vaekit.plots.grid import is_image
     from vaekit.progress import Bar
 
-    if options.data and not is_image(shape := data.load(options.data).shape):
+    if options.data and not is_image(shape := load(options.data).shape):
         raise UserError(f"the demo draws pictures, and {options.data} holds examples of shape {shape}.")
     name = _first_that_can_be_had((options.data,) if options.data else tuple(CHOICES))
     epochs = options.epochs or CHOICES.get(name)
@@ -65,11 +65,11 @@ def run(options: Options) -> int:
 
 
 def _first_that_can_be_had(names: tuple[str, ...]) -> str:
-    from vaekit import data
+    from vaekit.data import load
 
     for name in names[:-1]:
         try:
-            print(f"demo: {name}, from {data.load(name).source}", file=sys.stderr)
+            print(f"demo: {name}, from {load(name).source}", file=sys.stderr)
             return name
         except UserError as error:
             print(f"demo: {name} cannot be had here: {error.message}", file=sys.stderr)

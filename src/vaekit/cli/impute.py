@@ -100,12 +100,12 @@ def run(options: Options) -> int:
 
 
 def _write(options: Options, data_set: Dataset, rows: Split, x: np.ndarray, split: str) -> None:
-    from vaekit import data
     from vaekit.cli.outputs import TABLES, as_text, named, write, writing
+    from vaekit.data import path_and_options
     from vaekit.data.formats.refill import refill
 
     ending = options.out.suffix.lower()
-    found = data.path_and_options(options.data) if options.data is not None else None
+    found = path_and_options(options.data) if options.data is not None else None
     if found is not None and split == "all" and ending in TEXTS and found[0].suffix.lower() in TEXTS:
         with writing(options.out) as file, as_text(file) as text:
             refill(found[0], text, data_set.columns, x, found[1], TEXTS[ending])
@@ -115,7 +115,7 @@ def _write(options: Options, data_set: Dataset, rows: Split, x: np.ndarray, spli
         columns["mask"] = rows.mask
     if rows.label is not None:
         # The name of the run's own data says so as well.
-        named_by = data.path_and_options(data_set.name)
+        named_by = path_and_options(data_set.name)
         label = named_by[1].get("label", "label") if named_by is not None else "label"
         columns[f"{label}"] = data_set.written(rows.label)
     write(options.out, columns)

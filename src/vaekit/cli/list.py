@@ -74,7 +74,7 @@ def _parts() -> list[dict[str, Any]]:
 
 
 def _data() -> list[dict[str, Any]]:
-    from vaekit import data
+    from vaekit.data import names, options
 
     return [
         {
@@ -82,11 +82,11 @@ def _data() -> list[dict[str, Any]]:
             "what": _first_line(function),
             "options": {
                 key: f"{option.default} ({', '.join(map(str, option.choices))})"
-                for key, option in data.options(name).items()
+                for key, option in options(name).items()
             },
             "paper": "",
         }
-        for name, function in data.names().items()
+        for name, function in names().items()
     ]
 
 

@@ -153,14 +153,14 @@ def data_for(run: Run, text: str | None, split: str | None) -> tuple[Dataset, st
     Raises:
         UserError: if it cannot be had, has no such split or does not fit the model.
     """
-    from vaekit import data
+    from vaekit.data import load_rows
 
     document = run.config["data"]
     if text is None:
         chosen = run.data
     else:
         # A class that the model has no use for may be a new one.
-        chosen = data.load_rows(text, run.kind)
+        chosen = load_rows(text, run.kind)
         chosen = chosen.numbered_as(tuple(document.get("classes", ())), others=not classes_of(run))
     conditioned = document.get("condition_dim", 0)
     if conditioned and not chosen.condition_dim:

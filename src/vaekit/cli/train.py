@@ -169,17 +169,19 @@ def _train(options: Options, request: dict[str, Any]) -> Run:
     """Train as requested."""
     import torch
 
-    from vaekit import data, recipes, training
+    from vaekit.data import load
     from vaekit.parts.specification import literal, parse
+    from vaekit.recipes import make
+    from vaekit.training import Settings, fit
 
     settings = {key: request[key] for key in SETTINGS if key in request}
     try:
-        training.Settings(**settings)
+        Settings(**settings)
     except ValueError as error:
         name, _, rest = str(error).partition(" ")
         raise UserError(f"--{name.replace('_', '-')} {rest}.") from None
     import_parts(options.parts)
-    data_set = data.load(request["data"])
+    data_set = load(request["data"])
     # The name is the same from every folder; a path as it was given is not.
     request["data"] = data_set.name
     name, recipe_options = parse(request.get("recipe", "vae"))
@@ -192,7 +194,7 @@ def _train(options: Options, request: dict[str, Any]) -> Run:
         recipe_options["learning_rate"] = literal(recipe_options["learning_rate"])
     torch.manual_seed(settings.get("seed", 0))
     try:
-        plan = recipes.make(name, data_set, recipe_options)
+        plan = make(name, data_set, recipe_options)
     except (TypeError, ValueError, RuntimeError, ArithmeticError) as error:
         # What an option may be is known to the parts, and they say it each in their way.
         raise UserError(f"the recipe '{name}' cannot be made with these options: {error}.") from error
@@ -200,7 +202,7 @@ def _train(options: Options, request: dict[str, Any]) -> Run:
     likelihood = request.get("likelihood", by_default)
     _say(options, f"{data_set.name}: {_rows(plan.data)}, {data_set.describe()} → {likelihood}")
     _say(options, f"{name}: {_describe(plan)}")
-    return training.fit(
+    return fit(
         plan.model,
         plan.data,
         phases=plan.phases,

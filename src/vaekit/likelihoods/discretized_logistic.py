@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from vaekit import distributions
+from vaekit.distributions import logistic
 from vaekit.distributions.logistic import checked_levels
 from vaekit.likelihoods.location_scale import LocationScale
 from vaekit.parts.record import part
@@ -40,5 +40,5 @@ class DiscretizedLogistic(LocationScale):
         super().__init__(network, shape, scale, minimum_scale)
         self.levels = checked_levels(levels)
 
-    def element(self, loc: Tensor, scale: Tensor) -> distributions.DiscretizedLogistic:
-        return distributions.DiscretizedLogistic(loc, scale, self.levels)
+    def element(self, loc: Tensor, scale: Tensor) -> logistic.DiscretizedLogistic:
+        return logistic.DiscretizedLogistic(loc, scale, self.levels)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
-from vaekit import distributions
+from vaekit.distributions import logistic
 from vaekit.distributions.logistic import checked_levels
 from vaekit.networks.network import checked_minimum, positive
 from vaekit.parts.record import part
@@ -72,8 +72,8 @@ class LogisticMixture(nn.Module):
         channel_axis = -self.place_dims - 2
         if loc.shape[channel_axis] > 1:
             coefficients, logits = torch.tanh(coefficients), logits.squeeze(channel_axis)
-            return distributions.ChannelMixture(logits, loc, scale, coefficients, self.levels, self.place_dims)
+            return logistic.ChannelMixture(logits, loc, scale, coefficients, self.levels, self.place_dims)
         if self.event_dims == self.place_dims:
             loc, scale, logits = (tensor.squeeze(channel_axis) for tensor in (loc, scale, logits))
-        base = distributions.LogisticMixture(logits, loc, scale, self.levels)
+        base = logistic.LogisticMixture(logits, loc, scale, self.levels)
         return Independent(base, self.event_dims, validate_args=False)

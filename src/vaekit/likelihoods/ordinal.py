@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent
 
-from vaekit import distributions
+from vaekit.distributions import categorical
 from vaekit.distributions.logistic import checked_levels
 from vaekit.networks.network import positive
 from vaekit.parts.record import part
@@ -50,5 +50,5 @@ class Ordinal(nn.Module):
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Independent:
         location = self.head(self.network(z, condition)).squeeze(-self.event_dims - 1)
-        base = distributions.Ordinal(location, self.thresholds)
+        base = categorical.Ordinal(location, self.thresholds)
         return Independent(base, self.event_dims, validate_args=False)

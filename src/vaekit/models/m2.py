@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, OneHotCategorical
 from torch.nn.functional import one_hot
 
-from vaekit import distributions
 from vaekit.data.batch import Batch
+from vaekit.distributions.chain import Chain
 from vaekit.distributions.masked import log_prob
 from vaekit.models.draw import Draw, Latent, draw_latents
 from vaekit.parts.record import part
@@ -91,7 +91,7 @@ class M2(nn.Module):
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:
         """q(y|x) q(z|x, y) over {"y": one-hot, "z": …}."""
         q_y = OneHotCategorical(logits=self.classify(x).logits, validate_args=False)
-        return distributions.Chain({"y": lambda before: q_y, "z": lambda before: self.posterior(x, before["y"])})
+        return Chain({"y": lambda before: q_y, "z": lambda before: self.posterior(x, before["y"])})
 
     def decode(self, z: dict[str, Tensor], condition: Tensor | None = None) -> Distribution:
         """p(x|y, z) for {"y": one-hot, "z": …}; a condition, one-hot, stands in the place of y."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from vaekit import distributions
+from vaekit.distributions import chain
 from vaekit.networks.wrappers import side_by_side
 from vaekit.parts.record import part
 
@@ -38,7 +38,7 @@ class Chain(nn.Module):
     def has_density(self) -> bool:
         return all(getattr(level, "has_density", True) for level in self.levels.values())
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> distributions.Chain:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> chain.Chain:
         given = [] if condition is None else [condition]
 
         def conditional(level: nn.Module):
@@ -48,4 +48,4 @@ class Chain(nn.Module):
 
             return distribution
 
-        return distributions.Chain({name: conditional(level) for name, level in self.levels.items()})
+        return chain.Chain({name: conditional(level) for name, level in self.levels.items()})

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
-from vaekit import distributions
-from vaekit.distributions.chain import LatentCache
+from vaekit.distributions.chain import Chain, LatentCache
 from vaekit.networks.ladder import Place
 from vaekit.networks.network import checked_minimum, positive
 from vaekit.parts.record import part
@@ -40,7 +39,7 @@ class Ladder(nn.Module):
         self.heads = nn.ModuleList(rung.gaussian_head(2) for rung in ladder.rungs)  # type: ignore[union-attr]
         self.minimum_scale = checked_minimum(minimum_scale)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> distributions.Chain:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Chain:
         def parameters(head: nn.Module, d: Tensor, place: Place) -> Parameters:
             loc, raw = head(place.h, d).unbind(-2)
             return loc, positive(raw, self.minimum_scale)
@@ -68,7 +67,7 @@ class PrecisionWeighted(nn.Module):
         self.heads = nn.ModuleList(rung.gaussian_head(1) for rung in ladder.rungs)  # type: ignore[union-attr]
         self.minimum_scale = checked_minimum(minimum_scale)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> distributions.Chain:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Chain:
         def parameters(head: nn.Module, d: Tensor, place: Place) -> Parameters:
             loc, raw = head(d).unbind(-2)
             precision = positive(raw, self.minimum_scale) ** -2
@@ -85,7 +84,7 @@ def _from_the_top(
     x: Tensor,
     condition: Tensor | None,
     parameters: Callable[[nn.Module, Tensor, Place], Parameters],
-) -> distributions.Chain:
+) -> Chain:
     ladder, features = posterior.ladder, posterior.encoder(x, condition)  # type: ignore[operator]
 
     def level(head: nn.Module, d: Tensor):
@@ -96,4 +95,4 @@ def _from_the_top(
         return distribution
 
     levels = zip(ladder.names, posterior.heads, features, strict=True)  # type: ignore[arg-type]
-    return distributions.Chain({name: level(head, d) for name, head, d in levels})
+    return Chain({name: level(head, d) for name, head, d in levels})

@@ -7,7 +7,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from vaekit import distributions
+from vaekit.distributions.autoregressive import AutoregressiveMixture
 from vaekit.networks.network import positive
 from vaekit.parts.record import part
 from vaekit.priors.flow import zuko
@@ -66,6 +66,6 @@ class Autoregressive(nn.Module):
         logits, loc, raw_scale = numbers.unbind(-2)
         return logits, loc + self.spread, positive(raw_scale, minimum=1e-4)
 
-    def forward(self, condition: Tensor | None = None) -> distributions.AutoregressiveMixture:
+    def forward(self, condition: Tensor | None = None) -> AutoregressiveMixture:
         like = self.zero if condition is None else self.zero.expand(*condition.shape[:-1], -1)
-        return distributions.AutoregressiveMixture(partial(self._conditionals, condition), like)
+        return AutoregressiveMixture(partial(self._conditionals, condition), like)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from vaekit import distributions
+from vaekit.distributions import chain
 from vaekit.networks.wrappers import side_by_side
 from vaekit.parts.record import part
 
@@ -36,7 +36,7 @@ class Chain(nn.Module):
         top, *_ = self.levels
         return Chain({**self.levels, top: prior})
 
-    def forward(self, condition: Tensor | None = None) -> distributions.Chain:
+    def forward(self, condition: Tensor | None = None) -> chain.Chain:
         def conditional(level: nn.Module):
             return lambda before: level(side_by_side(list(before.values())), condition)
 
@@ -44,4 +44,4 @@ class Chain(nn.Module):
         # Now, and not when it is first asked for: a code book moves on once the posterior has rounded to it.
         top = self.levels[name](condition)
         levels = {name: lambda before: top} | {name: conditional(self.levels[name]) for name in below}
-        return distributions.Chain(levels)
+        return chain.Chain(levels)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from vaekit import distributions
+from vaekit.distributions.chain import Chain
 from vaekit.parts.record import part
 
 
@@ -32,6 +32,6 @@ class Independent(nn.Module):
         top, *_ = self.levels
         return Independent({**self.levels, top: prior})
 
-    def forward(self, condition: Tensor | None = None) -> distributions.Chain:
+    def forward(self, condition: Tensor | None = None) -> Chain:
         made = {name: level(condition) for name, level in self.levels.items()}
-        return distributions.Chain({name: lambda before, p=p: p for name, p in made.items()})
+        return Chain({name: lambda before, p=p: p for name, p in made.items()})

@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
-from vaekit import distributions
-from vaekit.distributions.chain import LatentCache
+from vaekit.distributions.chain import Chain, LatentCache
 from vaekit.parts.record import part
 
 
@@ -28,9 +27,9 @@ class Ladder(nn.Module):
         super().__init__()
         self.ladder = ladder
 
-    def forward(self, condition: Tensor | None = None) -> distributions.Chain:
+    def forward(self, condition: Tensor | None = None) -> Chain:
         def level(before: LatentCache) -> Independent:
             loc, scale = self.ladder.place(before, condition).prior  # type: ignore[operator]
             return Independent(Normal(loc, scale, validate_args=False), 1, validate_args=False)
 
-        return distributions.Chain(dict.fromkeys(self.ladder.names, level))  # type: ignore[arg-type]
+        return Chain(dict.fromkeys(self.ladder.names, level))  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
-from vaekit import distributions
+from vaekit.distributions.mixture import Marginal
 from vaekit.networks.mlp import MLP
 from vaekit.networks.network import checked_minimum, positive
 from vaekit.parts.record import part
@@ -72,9 +72,9 @@ class TwoStage(nn.Module):
         loc = self.decoder_head(self.decoder(u))
         return _diagonal(loc, positive(self.raw_scale, self.minimum_scale).expand_as(loc))
 
-    def forward(self, condition: Tensor | None = None) -> distributions.Marginal:
+    def forward(self, condition: Tensor | None = None) -> Marginal:
         inner = _diagonal(self.zero, torch.ones_like(self.zero))
-        return distributions.Marginal(inner, self._generate, self._infer, self.raw_scale.shape, self.samples)
+        return Marginal(inner, self._generate, self._infer, self.raw_scale.shape, self.samples)
 
 
 def _diagonal(loc: Tensor, scale: Tensor) -> Independent:

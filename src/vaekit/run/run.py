@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 import vaekit.parts.registry  # noqa: F401 - so that the configuration can name them
-from vaekit import data as data_sets
 from vaekit.atomic import load_module_tensors, read_tensors
+from vaekit.data import load as load_data
 from vaekit.data.dataset import Dataset, checked
 from vaekit.data.kinds import Kind
 from vaekit.data.loader import Loader
@@ -100,7 +100,7 @@ class Run:
         document = self.config["data"]
         if not document["by_name"]:
             raise UserError(f"{self.folder} was trained on arrays given in Python; give the data to evaluate on.")
-        data = data_sets.load(document["name"]).read_as(self.kind)
+        data = load_data(document["name"]).read_as(self.kind)
         # Runs of older versions do not say what was loaded.
         if document.get("loaded", data.fingerprint) != data.fingerprint:
             raise UserError(
