@@ -16,6 +16,8 @@ from torch import nn
 
 import vaekit as vk
 from vaekit.parts.build import build
+from vaekit.parts.compare import differences
+from vaekit.parts.foreign import foreign_values
 from vaekit.parts.record import completed, from_document, is_part, part, parts, slots, to_document
 from vaekit.parts.specification import parse
 from vaekit.schedules import Linear, Step
@@ -68,8 +70,7 @@ def test_what_was_put_in_the_place_of_a_part_is_written() -> None:
         assert document["prior"]["part"] == "prior/mixture"
         assert document["likelihood"]["network"]["activation"] == "tanh"
     model.prior = torch.nn.Identity()
-    with pytest.raises(TypeError, match="the argument at /prior is a Identity"):
-        to_document(model)
+    assert to_document(model)["prior"] == {"foreign": "torch.nn.modules.linear.Identity", "modules": {}}
 
 
 def test_a_part_may_have_arguments_called_map_and_same() -> None:
@@ -156,15 +157,64 @@ def test_tensors_are_not_written_into_documents() -> None:
         to_document(WithTensor(torch.zeros(2)))
 
 
-def test_a_module_that_is_no_part_is_told_how_to_be_one() -> None:
-    class Mine(nn.Module):
+class Mine(nn.Module):
+    """Of no registered class."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(1, 1), nn.ReLU())
+
+
+def test_a_module_that_is_no_part_is_named_and_never_made() -> None:
+    mine = Mine()
+    model = vk.VAE(
+        mine, vk.posteriors.Diagonal(vk.networks.MLP(4), 2), vk.likelihoods.Bernoulli(vk.networks.MLP(2), (4,))
+    )
+    document = json.loads(json.dumps(to_document(model)))
+    modules = {"layers": "Sequential", "layers.0": "Linear", "layers.1": "ReLU"}
+    assert document["prior"] == {"foreign": f"{__name__}.Mine", "modules": modules}
+    assert list(foreign_values(document)) == [("/prior", f"{__name__}.Mine")]
+    with pytest.raises(vk.UserError, match=r"at '/prior' names .*Mine, a class that is no registered part") as refused:
+        from_document(document)
+    assert "vk.load(folder, model=model)" in refused.value.hint
+
+
+def test_a_foreign_module_in_two_places_is_written_once() -> None:
+    mine = Mine()
+    document = to_document({"a": mine, "b": [mine]})
+    assert document["map"]["b"] == [{"same": "/a"}]
+
+
+def test_a_subclass_of_a_part_is_no_part_of_that_name() -> None:
+    class Mine(vk.networks.MLP):
         pass
 
-    model = vk.VAE(
-        Mine(), vk.posteriors.Diagonal(vk.networks.MLP(4), 2), vk.likelihoods.Bernoulli(vk.networks.MLP(2), (4,))
-    )
-    with pytest.raises(TypeError, match=r"/prior is a Mine, .* a part \(@vaekit.part\('kind/name'\) above its class\)"):
-        to_document(model)
+    assert not is_part(Mine(4))
+    assert to_document(Mine(4))["foreign"].endswith("Mine")
+
+
+def test_constructors_may_call_themselves_what_they_like_and_take_any_arguments() -> None:
+    @part("test/odd-arguments")
+    class Odd:
+        def __init__(this, first, /, *widths: int, named: int = 1, **options: int) -> None:
+            this.given = (first, widths, named, options)
+
+    one = Odd(1, 2, 3, named=4, other=5)
+    document = json.loads(json.dumps(to_document(one)))
+    assert "this" not in document
+    assert from_document(document).given == one.given == (1, (2, 3), 4, {"other": 5})
+
+
+def test_foreign_classes_are_told_apart_by_their_own_names() -> None:
+    """The same class comes from __main__ in a notebook and from a file elsewhere."""
+    one = {"foreign": "__main__.Mine", "modules": {"0": "ReLU"}}
+    same, other = one | {"foreign": "my.file.Mine"}, one | {"foreign": "__main__.Other"}
+    assert list(differences({"prior": one}, {"prior": same}, "model")) == []
+    assert list(differences({"prior": one}, {"prior": other}, "model")) == [("model/prior", "Mine", "Other")]
+    changed = one | {"modules": {"0": "Tanh"}}
+    assert list(differences(one, changed, "model")) == [("model/modules/0", "ReLU", "Tanh")]
+    named = {"part": "prior/mixture"}
+    assert list(differences(one, named, "model")) == [("model", "Mine", "mixture")]
 
 
 def test_a_name_is_taken_once_and_a_redefinition_replaces_itself() -> None:

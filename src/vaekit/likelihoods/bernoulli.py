@@ -7,6 +7,7 @@ import math
 from torch import Tensor, distributions, nn
 
 from vaekit.distributions.bernoulli import IndependentBernoulli
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -36,8 +37,8 @@ class Bernoulli(nn.Module):
         if not 0 <= minimum < 0.5:
             raise ValueError(f"minimum must be a probability from 0 to below 0.5, got {minimum}")
         self.largest_logit = math.log1p(-minimum) - math.log(minimum) if minimum else math.inf
-        self.network = network
-        self.head = network.head((1, *shape))  # type: ignore[operator]
+        self.network = as_network(network, self, latents=True)
+        self.head = self.network.head((1, *shape))
         self.event_dims = len(shape)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> IndependentBernoulli:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.distributions import Independent, OneHotCategorical
 
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -26,9 +27,9 @@ class Categorical(nn.Module):
 
     def __init__(self, network: nn.Module, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.network = network
+        self.network = as_network(network, self, latents=True)
         # Categories first, as a head makes its maps; they move to the last axis below.
-        self.head = network.head((shape[-1], *shape[:-1]) if len(shape) > 1 else (shape[-1],))  # type: ignore[operator]
+        self.head = self.network.head((*shape[-1:], *shape[:-1]))
         self.event_dims = len(shape)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Independent:

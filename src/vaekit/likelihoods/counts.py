@@ -8,6 +8,7 @@ from torch import Tensor, distributions, nn
 from vaekit.distributions import counts as large
 from vaekit.distributions.counts import ZeroInflated
 from vaekit.networks.network import positive
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -29,8 +30,8 @@ class Poisson(nn.Module):
 
     def __init__(self, network: nn.Module, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.network = network
-        self.head = network.head((1, *shape))  # type: ignore[operator]
+        self.network = as_network(network, self, latents=True)
+        self.head = self.network.head((1, *shape))
         self.event_dims = len(shape)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> distributions.Independent:
@@ -57,8 +58,8 @@ class NegativeBinomial(nn.Module):
 
     def __init__(self, network: nn.Module, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.network = network
-        self.head = network.head((1, *shape))  # type: ignore[operator]
+        self.network = as_network(network, self, latents=True)
+        self.head = self.network.head((1, *shape))
         self.raw_inverse_dispersion = nn.Parameter(torch.zeros(shape))
         self.event_dims = len(shape)
 
@@ -88,8 +89,8 @@ class ZeroInflatedNegativeBinomial(nn.Module):
 
     def __init__(self, network: nn.Module, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.network = network
-        self.head = network.head((2, *shape))  # type: ignore[operator]
+        self.network = as_network(network, self, latents=True)
+        self.head = self.network.head((2, *shape))
         self.raw_inverse_dispersion = nn.Parameter(torch.zeros(shape))
         self.event_dims = len(shape)
 

@@ -9,6 +9,7 @@ from torch.distributions import Distribution, Independent, Normal
 from vaekit.checks import check_number
 from vaekit.distributions.normal import OptimalNormal
 from vaekit.likelihoods.location_scale import LocationScale
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -64,8 +65,8 @@ class OptimalGaussian(nn.Module):
     def __init__(self, network: nn.Module, shape: tuple[int, ...], momentum: float = 0.01) -> None:
         super().__init__()
         check_number("momentum", momentum, 0, below=1)
-        self.network = network
-        self.head = network.head((1, *shape))  # type: ignore[operator]
+        self.network = as_network(network, self, latents=True)
+        self.head = self.network.head((1, *shape))
         self.event_dims = len(shape)
         self.momentum = momentum
         self.register_buffer("variance", torch.ones(()))

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent
 
 from vaekit.likelihoods.scale import make_scale
+from vaekit.networks.plain import as_network
 
 
 class LocationScale(nn.Module):
@@ -27,9 +28,9 @@ class LocationScale(nn.Module):
         minimum_scale: float = 1e-3,
     ) -> None:
         super().__init__()
-        self.network = network
+        self.network = as_network(network, self, latents=True)
         self.scale = make_scale(scale, shape, minimum_scale)
-        self.head = network.head((1 + self.scale.maps, *shape))  # type: ignore[operator]
+        self.head = self.network.head((1 + self.scale.maps, *shape))
         self.event_dims = len(shape)
 
     def element(self, loc: Tensor, scale: Tensor) -> Distribution:

@@ -11,6 +11,7 @@ from torch.distributions import Distribution, Independent
 from vaekit.distributions import logistic
 from vaekit.distributions.logistic import checked_levels
 from vaekit.networks.network import checked_minimum, positive
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -51,8 +52,8 @@ class LogisticMixture(nn.Module):
         # Channels with one location and one scale each, what joins them, and the weight of the component.
         self.split = (channels, channels, channels * (channels - 1) // 2, 1)
         places = shape[1:] if len(shape) == 3 else shape
-        self.network = network
-        self.head = network.head((num_components * sum(self.split), *places))  # type: ignore[operator]
+        self.network = as_network(network, self, latents=True)
+        self.head = self.network.head((num_components * sum(self.split), *places))
         self.place_dims = len(places)
         self.event_dims = len(shape)
         self.levels = checked_levels(levels)

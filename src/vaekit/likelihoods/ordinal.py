@@ -9,6 +9,7 @@ from torch.distributions import Independent
 from vaekit.distributions import categorical
 from vaekit.distributions.logistic import checked_levels
 from vaekit.networks.network import positive
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -33,8 +34,8 @@ class Ordinal(nn.Module):
 
     def __init__(self, network: nn.Module, shape: tuple[int, ...], levels: int = 5) -> None:
         super().__init__()
-        self.network = network
-        self.head = network.head((1, *shape))  # type: ignore[operator]
+        self.network = as_network(network, self, latents=True)
+        self.head = self.network.head((1, *shape))
         # At the start of equal probability where η = 0: θ_k = logit((k + 1) / levels).
         start = torch.logit(torch.arange(1, checked_levels(levels)) / levels)
         self.first_threshold = nn.Parameter(start[:1].expand(*shape, 1).clone())

@@ -11,6 +11,7 @@ from vaekit.distributions.logistic import Levels
 from vaekit.likelihoods.bernoulli import Bernoulli
 from vaekit.likelihoods.logistic_mixture import LogisticMixture
 from vaekit.networks.masked import AtPlaces, MaskedLayers
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -40,8 +41,8 @@ class PixelDecoder(nn.Module):
             raise ValueError(f"a PixelCNN reads images (channels, height, width), got the shape {tuple(shape)}")
         self.shape = tuple(shape)
         self.grid = (1,) * (3 - len(shape)) + self.shape
-        self.network = network
-        self.maps = network.head((context_maps, *self.grid[1:]))  # type: ignore[operator]
+        self.network = as_network(network, self, latents=True)
+        self.maps = self.network.head((context_maps, *self.grid[1:]))
         self.context = AtPlaces(context_maps).head((channels, *self.grid[1:]))
         self.layers = MaskedLayers(self.grid[0], channels, num_layers)
         self.elements_per_draw = channels * self.grid[1] * self.grid[2]

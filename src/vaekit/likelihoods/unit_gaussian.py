@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
 from vaekit.likelihoods.scale import make_scale
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -39,9 +40,9 @@ class UnitGaussian(nn.Module):
         minimum_scale: float = 0.03,
     ) -> None:
         super().__init__()
-        self.network = network
+        self.network = as_network(network, self, latents=True)
         self.scale = make_scale(scale, shape, minimum_scale)
-        self.head = network.head((1 + self.scale.maps, *shape))  # type: ignore[operator]
+        self.head = self.network.head((1 + self.scale.maps, *shape))
         self.event_dims = len(shape)
 
     def forward(self, z: Tensor, condition: Tensor | None = None) -> Independent:

@@ -16,7 +16,7 @@ from vaekit.distributions.chain import LatentCache, levels
 from vaekit.distributions.kl import divergence, in_words, space_of
 from vaekit.errors import UserError
 from vaekit.models.frozen import frozen_log_prob
-from vaekit.networks.wrappers import side_by_side
+from vaekit.networks.network import side_by_side
 
 Lazy = Tensor | Callable[[], Tensor]
 

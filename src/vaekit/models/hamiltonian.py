@@ -14,6 +14,7 @@ from vaekit.distributions.leapfrog import Evolved, Leapfrog
 from vaekit.distributions.masked import log_prob
 from vaekit.errors import UserError
 from vaekit.models.draw import Draw, Latent, check_one_space
+from vaekit.models.dry_run import try_dry_run
 from vaekit.models.vae import VAE
 from vaekit.parts.record import part
 
@@ -78,6 +79,7 @@ class Hamiltonian(nn.Module):
         self.raw_step_size = nn.Parameter(torch.full((steps, latent_dim), math.log(share / (1 - share))))
         # β_0 = 0.9 at the start; without tempering it is 1 for good.
         self.raw_beta = nn.Parameter(torch.tensor(math.log(9.0))) if tempering else None
+        try_dry_run(self._plain)
 
     @property
     def abilities(self) -> frozenset[str]:

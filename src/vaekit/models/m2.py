@@ -13,6 +13,8 @@ from vaekit.data.batch import Batch
 from vaekit.distributions.chain import Chain
 from vaekit.distributions.masked import log_prob
 from vaekit.models.draw import Draw, Latent, draw_latents
+from vaekit.models.dry_run import try_dry_run
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -42,13 +44,14 @@ class M2(nn.Module):
         num_classes: int,
     ) -> None:
         super().__init__()
-        self.classifier = classifier
-        self.classifier_head = classifier.head((num_classes,))  # type: ignore[operator]
+        self.classifier = as_network(classifier, self)
+        self.classifier_head = self.classifier.head((num_classes,))
         self.posterior = posterior
         self.likelihood = likelihood
         self.prior = prior
         self.num_classes = num_classes
         self.num_branches = num_classes  # decoded for each draw
+        try_dry_run(self)
 
     @property
     def abilities(self) -> frozenset[str]:

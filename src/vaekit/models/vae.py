@@ -11,6 +11,7 @@ from vaekit.distributions.chain import levels
 from vaekit.distributions.masked import log_prob
 from vaekit.errors import UserError
 from vaekit.models.draw import Draw, bare, draw_latents, named
+from vaekit.models.dry_run import try_dry_run
 from vaekit.parts.record import part
 
 
@@ -43,6 +44,7 @@ class VAE(nn.Module):
         self.prior = prior
         self.posterior = posterior
         self.likelihood = likelihood
+        try_dry_run(self)
 
     @property
     def abilities(self) -> frozenset[str]:

@@ -19,6 +19,7 @@ from vaekit.networks.grid_ladder import GridBottomUp, GridRung
 from vaekit.networks.ladder import Ladder
 from vaekit.networks.mlp import MLP, Affine, GatedMLP, ResidualMLP
 from vaekit.networks.network import Network
+from vaekit.networks.plain import PlainNetwork, as_network
 from vaekit.networks.wrappers import Concatenate, LogInput, OnlyCondition, OnlyLatent
 
 __all__ = [
@@ -42,5 +43,7 @@ __all__ = [
     "Network",
     "OnlyCondition",
     "OnlyLatent",
+    "PlainNetwork",
     "ResidualMLP",
+    "as_network",
 ]

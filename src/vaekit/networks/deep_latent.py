@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from vaekit.networks.layer import Linear
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -31,10 +32,10 @@ class DeepLatent(nn.Module):
         super().__init__()
         if len(latent_dims) != len(transforms) + 1:
             raise ValueError(f"{len(latent_dims)} latents need one transform fewer, got {len(transforms)}")
-        self.network = network
-        self.transforms = nn.ModuleList(transforms)
-        heads = zip(transforms, latent_dims[1:], strict=True)
-        self.heads = nn.ModuleList(transform.head((dim,)) for transform, dim in heads)  # type: ignore[operator]
+        self.network = as_network(network, self, latents=True)
+        networks = [as_network(each, self, latents=True) for each in transforms]
+        self.transforms = nn.ModuleList(networks)
+        self.heads = nn.ModuleList(each.head((dim,)) for each, dim in zip(networks, latent_dims[1:], strict=True))
         self.noise = nn.ModuleList(Linear(dim, dim, bias=False) for dim in latent_dims)
 
     def forward(self, z: Tensor | Mapping[str, Tensor], condition: Tensor | None = None) -> Tensor:
@@ -46,4 +47,4 @@ class DeepLatent(nn.Module):
         return self.network(h, condition)
 
     def head(self, out_shape: tuple[int, ...]) -> nn.Module:
-        return self.network.head(out_shape)  # type: ignore[operator]
+        return self.network.head(out_shape)

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 
 from vaekit.networks.convolutional import GridHead, halvings
 from vaekit.networks.mlp import GatedMLP
-from vaekit.networks.network import FlatHead, Shape, initialize, of_condition, over_leading, size
-from vaekit.networks.wrappers import side_by_side
+from vaekit.networks.network import FlatHead, Shape, initialize, of_condition, over_leading, side_by_side, size
 from vaekit.parts.record import part
 
 KERNELS = (7, 3, 5)

@@ -9,8 +9,16 @@ from torch.nn.functional import glu
 
 from vaekit.networks.block import dense_block, scaled
 from vaekit.networks.layer import Linear
-from vaekit.networks.network import FlatHead, Shape, activation_of, dimensions, initialize, of_condition, size
-from vaekit.networks.wrappers import side_by_side
+from vaekit.networks.network import (
+    FlatHead,
+    Shape,
+    activation_of,
+    dimensions,
+    initialize,
+    of_condition,
+    side_by_side,
+    size,
+)
 from vaekit.parts.record import part
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -80,6 +81,12 @@ def size(shape: Shape) -> int:
 def dimensions(shape: Shape) -> int:
     """Number of axes of a shape."""
     return 1 if isinstance(shape, int) else len(shape)
+
+
+def side_by_side(values: list[Tensor]) -> Tensor:
+    """Vectors on one last axis, their leading axes broadcast; at least one."""
+    leading = np.broadcast_shapes(*(value.shape[:-1] for value in values))
+    return torch.cat([value.expand(*leading, value.shape[-1]) for value in values], dim=-1)
 
 
 def over_leading(layer: Callable[[Tensor], Tensor], x: Tensor, event_dims: int) -> Tensor:

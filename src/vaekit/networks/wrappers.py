@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from vaekit.errors import UserError
+from vaekit.networks.network import side_by_side
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -22,13 +23,13 @@ class Concatenate(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.network = as_network(network, self, latents=True)
 
     def forward(self, z: Mapping[str, Tensor], condition: Tensor | None = None) -> Tensor:
         return self.network(side_by_side(list(by_name(z).values())), condition)
 
     def head(self, out_shape: tuple[int, ...]) -> nn.Module:
-        return self.network.head(out_shape)  # type: ignore[operator]
+        return self.network.head(out_shape)
 
 
 def by_name(z: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
@@ -42,12 +43,6 @@ def by_name(z: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         f"a network of several latents takes a map of them by name, and was given one of shape {tuple(z.shape)}.",
         hint="model.decode({'z2': …, 'z1': …}), as model.sample_latents gives them.",
     )
-
-
-def side_by_side(values: list[Tensor]) -> Tensor:
-    """Vectors on one last axis, their leading axes broadcast; at least one."""
-    leading = np.broadcast_shapes(*(value.shape[:-1] for value in values))
-    return torch.cat([value.expand(*leading, value.shape[-1]) for value in values], dim=-1)
 
 
 @part("network/only-latent")
@@ -66,14 +61,14 @@ class OnlyLatent(nn.Module):
 
     def __init__(self, network: nn.Module, name: str) -> None:
         super().__init__()
-        self.network = network
+        self.network = as_network(network, self, latents=True)
         self.name = name
 
     def forward(self, z: Mapping[str, Tensor], condition: Tensor | None = None) -> Tensor:
         return self.network(by_name(z)[self.name], condition)
 
     def head(self, out_shape: tuple[int, ...]) -> nn.Module:
-        return self.network.head(out_shape)  # type: ignore[operator]
+        return self.network.head(out_shape)
 
 
 @part("network/only-condition")
@@ -91,7 +86,7 @@ class OnlyCondition(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.network = as_network(network, self, latents=True)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         if condition is None:
@@ -99,7 +94,7 @@ class OnlyCondition(nn.Module):
         return self.network(condition)
 
     def head(self, out_shape: tuple[int, ...]) -> nn.Module:
-        return self.network.head(out_shape)  # type: ignore[operator]
+        return self.network.head(out_shape)
 
 
 @part("network/log-input")
@@ -112,10 +107,10 @@ class LogInput(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        self.network = network
+        self.network = as_network(network, self)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         return self.network(torch.log1p(x), condition)
 
     def head(self, out_shape: tuple[int, ...]) -> nn.Module:
-        return self.network.head(out_shape)  # type: ignore[operator]
+        return self.network.head(out_shape)

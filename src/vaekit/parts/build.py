@@ -56,8 +56,8 @@ def build(
     known = parts(slot)
     if name not in known:
         raise unknown(slot, name, [key for key, cls in known.items() if not needs_python(cls)])
-    parameters = inspect.signature(known[name].__init__).parameters
-    names = [key for key in parameters if key != "self"]
+    parameters = inspect.signature(known[name]).parameters
+    names = list(parameters)
     for key in options:
         if key in names and _PART.search(str(parameters[key].annotation)):
             raise UserError(
@@ -98,8 +98,11 @@ def needs_python(cls: type) -> bool:
     Recipes know a network for a posterior, say, but none for another network.
     """
     known = SURROUNDINGS - {cls.part_name.partition("/")[0]}  # type: ignore[attr-defined]
-    parameters = [p for name, p in inspect.signature(cls.__init__).parameters.items() if name != "self"]
-    required = [p for p in parameters if p.default is inspect.Parameter.empty and p.name not in known]
+    required = [
+        p
+        for p in inspect.signature(cls).parameters.values()
+        if p.default is inspect.Parameter.empty and p.name not in known
+    ]
     return any(not set(_spelled_out(p.annotation)) & _SIMPLE.keys() for p in required)
 
 

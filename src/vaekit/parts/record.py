@@ -3,6 +3,7 @@
 A *part* is any class marked with :func:`part`: it remembers the arguments of its constructor, so
 that a composed model is one JSON document (:func:`to_document`) and is rebuilt from it
 (:func:`from_document`). Only marked classes are ever instantiated; nothing is imported by name.
+Any other module or objective is *foreign* (:mod:`vaekit.parts.foreign`): the document names its class.
 
 A part is named ``slot/name``, for example ``prior/mixture``. On the command line the slot is the
 flag and the rest is one small form: ``--prior mixture:num_components=50``
@@ -14,9 +15,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable, Mapping
+from itertools import islice
 from typing import Any, TypeVar
 
 from vaekit.errors import UserError
+from vaekit.parts.foreign import foreign_document, is_foreign, must_be_brought
 
 T = TypeVar("T", bound=type)
 Json = Any
@@ -44,12 +47,14 @@ def part(name: str, *, paper: str = "") -> Callable[[T], T]:
         signature = inspect.signature(plain_init)
 
         @functools.wraps(plain_init)
-        def recording_init(self: Any, *args: Any, **kwargs: Any) -> None:
+        def recording_init(self: Any, /, *args: Any, **kwargs: Any) -> None:
             bound = signature.bind(self, *args, **kwargs)
             bound.apply_defaults()
             plain_init(self, *args, **kwargs)
-            arguments = {key: value for key, value in bound.arguments.items() if key != "self"}
-            held = {key: getattr(self, key, None) for key, value in arguments.items() if is_part(value)}
+            # The first is the object itself, whatever the constructor calls it.
+            arguments = dict(islice(bound.arguments.items(), 1, None))
+            kept = {key for key, value in arguments.items() if is_part(value) or is_foreign(value)}
+            held = {key: getattr(self, key, None) for key in kept}
             object.__setattr__(self, "_part_arguments", arguments)
             object.__setattr__(self, "_part_held", held)
 
@@ -74,7 +79,8 @@ def slots() -> list[str]:
 
 
 def is_part(value: object) -> bool:
-    return hasattr(value, "_part_arguments")
+    """Whether it is of a marked class; of a class that only inherits from one, its document would make another."""
+    return hasattr(value, "_part_arguments") and "part_name" in vars(type(value))
 
 
 def _arguments(part: Any) -> dict[str, Any]:
@@ -95,21 +101,23 @@ def update_arguments(part: Any, **arguments: Any) -> None:
 
 
 def to_document(value: Any) -> Json:
-    """Write a part, and every part inside it, as JSON values.
+    """Write a part, and every part inside it, as JSON values; modules and objectives that are none by name.
 
     A part used in two places is written once; the second place points at the first with
     ``{"same": "path/of/the/first"}``, so that shared weights stay shared.
 
     Raises:
-        TypeError: if an argument is neither a part nor a JSON value, such as a module whose class is no part.
+        TypeError: if an argument is none of these, such as a tensor.
     """
     seen: dict[int, str] = {}
 
     def write(value: Any, path: str) -> Json:
-        if is_part(value):
+        if is_part(value) or is_foreign(value):
             if id(value) in seen:
                 return {"same": seen[id(value)]}
             seen[id(value)] = path
+            if not is_part(value):
+                return foreign_document(value)
             written = {key: write(arg, f"{path}/{key}") for key, arg in _arguments(value).items()}
             return {"part": value.part_name} | written
         if isinstance(value, Mapping):
@@ -120,9 +128,9 @@ def to_document(value: Any) -> Json:
             return value
         name = type(value).__name__
         raise TypeError(
-            f"the argument at {path or '/'} is a {name}, which cannot be written down and made again: a module or an "
-            "objective must be a part (@vaekit.part('kind/name') above its class); other arguments numbers, strings, "
-            "lists and maps of them, and tensors are for a method that is called after construction"
+            f"the argument at {path or '/'} is a {name}, which cannot be written down and made again: arguments are "
+            "modules, numbers, strings, lists and maps of them, and tensors are for a method that is called after "
+            "construction"
         )
 
     return write(value, "")
@@ -132,7 +140,7 @@ def from_document(document: Json) -> Any:
     """Rebuild what :func:`to_document` wrote. Lists come back as tuples.
 
     Raises:
-        UserError: if a type is not registered, or its arguments do not fit.
+        UserError: if a type is not registered (a foreign one never is), or its arguments do not fit.
     """
     built: dict[str, Any] = {}
 
@@ -148,6 +156,8 @@ def from_document(document: Json) -> Any:
             if not isinstance(document["same"], str) or document["same"] not in built:
                 raise UserError(f"the configuration at '{path}' points at '{document['same']}', which is not there.")
             return built[document["same"]]
+        if isinstance(document.get("foreign"), str) and "part" not in document:
+            raise must_be_brought(path, document["foreign"])
         name = document.get("part")
         if not isinstance(name, str) or name not in _REGISTRY:
             raise UserError(
@@ -157,7 +167,7 @@ def from_document(document: Json) -> Any:
             )
         arguments = {key: read(item, f"{path}/{key}") for key, item in document.items() if key != "part"}
         try:
-            built[path] = _REGISTRY[name](**arguments)
+            built[path] = _made(_REGISTRY[name], arguments)
         except UserError:
             raise
         except Exception as error:  # whatever a constructor may say of a damaged document
@@ -165,6 +175,19 @@ def from_document(document: Json) -> Any:
         return built[path]
 
     return read(document, "")
+
+
+def _made(cls: type, arguments: dict[str, Any]) -> Any:
+    """An instance from its arguments by name, also of those that are taken by position only, as * or as **.
+
+    Raises:
+        TypeError: if they do not fit.
+    """
+    signature = inspect.signature(cls)
+    if strange := arguments.keys() - signature.parameters.keys():
+        raise TypeError(f"it takes no {', '.join(sorted(strange))}")
+    bound = inspect.BoundArguments(signature, arguments)  # type: ignore[arg-type]
+    return cls(*bound.args, **bound.kwargs)
 
 
 def completed(document: Json) -> Json:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.distributions.categorical import OneHots, variables_of
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -55,8 +56,8 @@ class Categorical(nn.Module):
                 f"temperatures must be positive and the rate at least 0, got {temperature}, {minimum_temperature} "
                 f"and {rate}"
             )
-        self.network = network
-        self.head = network.head((variables_of(latent_dim, categories), categories))  # type: ignore[operator]
+        self.network = as_network(network, self)
+        self.head = self.network.head((variables_of(latent_dim, categories), categories))
         self.start, self.rate, self.minimum = temperature, rate, min(temperature, minimum_temperature)
         self.straight_through = straight_through
         self.register_buffer("steps", torch.zeros(()))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from vaekit.distributions.full_covariance import CholeskyNormal
 from vaekit.networks.network import checked_minimum, positive
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -29,8 +30,8 @@ class Cholesky(nn.Module):
 
     def __init__(self, network: nn.Module, latent_dim: int, minimum_scale: float = 1e-4) -> None:
         super().__init__()
-        self.network = network
-        self.head = network.head((latent_dim + 2, latent_dim))  # type: ignore[operator]
+        self.network = as_network(network, self)
+        self.head = self.network.head((latent_dim + 2, latent_dim))
         self.latent_dim = latent_dim
         self.minimum_scale = checked_minimum(minimum_scale)
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 from torch.nn.functional import softplus
 
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -41,8 +42,8 @@ class Committed(nn.Module):
         super().__init__()
         if not 0 < rate <= 10:
             raise ValueError(f"rate must be above 0 and at most 10 nats, got {rate}")
-        self.network = network
-        self.head = network.head((2, latent_dim))  # type: ignore[operator]
+        self.network = as_network(network, self)
+        self.head = self.network.head((2, latent_dim))
         self.rate = rate
         self.lowest, self.highest = scales_of(rate)
 

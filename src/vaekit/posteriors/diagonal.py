@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.distributions import Independent, Normal
 
 from vaekit.networks.network import checked_minimum, positive
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -28,8 +29,8 @@ class Diagonal(nn.Module):
 
     def __init__(self, network: nn.Module, latent_dim: int, minimum_scale: float = 1e-4) -> None:
         super().__init__()
-        self.network = network
-        self.head = network.head((2, latent_dim))  # type: ignore[operator]
+        self.network = as_network(network, self)
+        self.head = self.network.head((2, latent_dim))
         self.minimum_scale = checked_minimum(minimum_scale)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Independent:

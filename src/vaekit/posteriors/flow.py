@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from vaekit.distributions.flow import Flow
 from vaekit.networks.flow_steps import AutoregressiveStep, CouplingStep, back, through
 from vaekit.networks.network import checked_minimum, positive
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -99,9 +100,9 @@ class ContextualNormal(nn.Module):
 
     def __init__(self, network: nn.Module, latent_dim: int, context_dim: int, minimum_scale: float) -> None:
         super().__init__()
-        self.network = network
-        self.head = network.head((2, latent_dim))  # type: ignore[operator]
-        self.context_head = network.head((context_dim,))  # type: ignore[operator]
+        self.network = as_network(network, self)
+        self.head = self.network.head((2, latent_dim))
+        self.context_head = self.network.head((context_dim,))
         self.minimum_scale = checked_minimum(minimum_scale)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:

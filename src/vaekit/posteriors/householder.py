@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from vaekit.distributions.full_covariance import HouseholderNormal
 from vaekit.networks.layer import Linear
 from vaekit.networks.network import checked_minimum, positive
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -37,8 +38,8 @@ class Householder(nn.Module):
             raise ValueError(f"latent_dim must be at least 2, got {latent_dim}: a number cannot be turned")
         if length < 1:
             raise ValueError(f"length must be at least 1, got {length}; the posterior 'diagonal' has no reflection")
-        self.network = network
-        self.head = network.head((3, latent_dim))  # type: ignore[operator]
+        self.network = as_network(network, self)
+        self.head = self.network.head((3, latent_dim))
         self.next = nn.ModuleList(Linear(latent_dim, latent_dim) for _ in range(length - 1))
         self.minimum_scale = checked_minimum(minimum_scale)
 

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from vaekit.distributions import LowRankNormal
 from vaekit.networks.network import checked_minimum, positive
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -34,8 +35,8 @@ class LowRank(nn.Module):
         super().__init__()
         if rank < 1:
             raise ValueError(f"rank must be at least 1, got {rank}; the posterior 'diagonal' has none")
-        self.network = network
-        self.head = network.head((rank + 2, latent_dim))  # type: ignore[operator]
+        self.network = as_network(network, self)
+        self.head = self.network.head((rank + 2, latent_dim))
         self.rank = rank
         self.minimum_scale = checked_minimum(minimum_scale)
 

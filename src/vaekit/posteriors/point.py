@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from vaekit.distributions.point_mass import PointMass
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -25,8 +26,8 @@ class Point(nn.Module):
 
     def __init__(self, network: nn.Module, latent_dim: int) -> None:
         super().__init__()
-        self.network = network
-        self.head = network.head((latent_dim,))  # type: ignore[operator]
+        self.network = as_network(network, self)
+        self.head = self.network.head((latent_dim,))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> PointMass:
         return PointMass(self.head(self.network(x, condition)))

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from vaekit.checks import check_number
 from vaekit.distributions.codes import Rounded, nearest_on_grid, on_grid
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -41,9 +42,9 @@ class Quantized(nn.Module):
     ) -> None:
         super().__init__()
         check_number("commitment", commitment, 0)
-        self.network = network
+        self.network = as_network(network, self)
         self.codebook = codebook
-        self.head = network.head((codebook.code_dim, *grid))  # type: ignore[operator,arg-type]
+        self.head = self.network.head((codebook.code_dim, *grid))  # type: ignore[arg-type]
         self.commitment = commitment
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Rounded:

@@ -7,6 +7,7 @@ from torch.nn.functional import normalize
 
 from vaekit.distributions.von_mises_fisher import VonMisesFisher as Direction
 from vaekit.networks.network import positive
+from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
 
@@ -34,8 +35,8 @@ class VonMisesFisher(nn.Module):
         super().__init__()
         if latent_dim < 2:
             raise ValueError(f"latent_dim must be at least 2, got {latent_dim}: unit vectors of length 1 are signs")
-        self.network, self.latent_dim = network, latent_dim
-        self.head = network.head((latent_dim + 1,))  # type: ignore[operator]
+        self.network, self.latent_dim = as_network(network, self), latent_dim
+        self.head = self.network.head((latent_dim + 1,))
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Direction:
         direction, raw = self.head(self.network(x, condition)).split([self.latent_dim, 1], dim=-1)

@@ -13,6 +13,7 @@ from typing import Any
 
 from vaekit.atomic import ASIDE, NEW, is_leftover, write_json, writing
 from vaekit.errors import UserError
+from vaekit.parts.compare import differences
 from vaekit.parts.record import completed
 from vaekit.progress import say
 from vaekit.run.config import read_config
@@ -157,7 +158,7 @@ def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> No
             "it cannot be resumed."
         )
     for key in ("model", "phases", "settings"):
-        for place, old, new in _differences(completed(before[key]), now[key], key):
+        for place, old, new in differences(completed(before[key]), now[key], key):
             if place == "settings/device":
                 say(f"warning: {folder} was started on another device: it will not end with the same bytes.")
             elif key == "phases" and place.endswith("/epochs"):
@@ -210,23 +211,3 @@ def _check_not_finished(folder: Path, phase: int, old: str, new: str) -> None:
             f"{folder} has had {done} epochs and cannot be given only {new}.",
             hint="leave --epochs out, or ask for more.",
         )
-
-
-def _differences(old: Any, new: Any, place: str) -> Iterator[tuple[str, str, str]]:
-    """Where two JSON values differ, and the values there; of a part with another name, the name alone."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        if old.get("part") != new.get("part"):
-            yield place, _name(old), _name(new)
-            return
-        for key in {**old, **new}:
-            yield from _differences(old.get(key), new.get(key), f"{place}/{key}")
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, (one, other) in enumerate(zip(old, new, strict=True)):
-            yield from _differences(one, other, f"{place}/{index}")
-    elif old != new:
-        yield place, _name(old), _name(new)
-
-
-def _name(value: Any) -> str:
-    """A value as it is said: of a part the name, without its slot."""
-    return str(value["part"]).rpartition("/")[2] if isinstance(value, dict) and "part" in value else f"{value}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
+from vaekit.parts.foreign import foreign_values
 from vaekit.parts.record import from_document, is_part, to_document
 from vaekit.testing.statistics import assert_same, reproducible, seeded
 
@@ -18,6 +21,8 @@ from vaekit.testing.statistics import assert_same, reproducible, seeded
 @reproducible
 def check_rebuilds(part: Any, call: Callable[[Any], Any]) -> Any:
     """Write a part as JSON and safetensors, rebuild it, and compare what it answers, bit for bit.
+
+    A part with modules inside whose class is not registered cannot be rebuilt: a copy of it is given the tensors.
 
     Args:
         part: a registered part, in any mode and number type.
@@ -35,7 +40,8 @@ def check_rebuilds(part: Any, call: Callable[[Any], Any]) -> Any:
         text = json.dumps(to_document(part))
     except TypeError as error:
         raise AssertionError(f"{type(part).__name__} cannot be written as JSON: {error}") from error
-    rebuilt = from_document(json.loads(text))
+    document = json.loads(text)
+    rebuilt = _emptied(copy.deepcopy(part)) if any(foreign_values(document)) else from_document(document)
     assert json.dumps(to_document(rebuilt)) == text, f"{type(part).__name__} writes another document once rebuilt"
     for ours, theirs in zip(_modules_of(part), _modules_of(rebuilt), strict=True):
         _carry_over(ours, theirs)
@@ -45,6 +51,15 @@ def check_rebuilds(part: Any, call: Callable[[Any], Any]) -> Any:
         after = call(rebuilt)
     _compare(after, before, f"{type(part).__name__} rebuilt")
     return rebuilt
+
+
+@torch.no_grad()
+def _emptied(part: Any) -> Any:
+    """With all tensors that are saved at 0."""
+    for module in _modules_of(part):
+        for tensor in module.state_dict().values():
+            tensor.zero_()
+    return part
 
 
 def _modules_of(part: Any) -> tuple[nn.Module, ...]:
