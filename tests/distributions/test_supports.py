@@ -9,7 +9,7 @@ from torch.distributions import Categorical, Distribution, Gamma, Independent, M
 
 import vaekit as vk
 from vaekit.distributions import CholeskyNormal, HypersphericalUniform, OneHots, VonMisesFisher
-from vaekit.distributions.kl import in_words, space_of, unit_vectors
+from vaekit.distributions.supports import in_words, space_of, unit_vectors
 
 NORMAL = Independent(Normal(torch.zeros(2), 1.0), 1)
 MIXTURE = MixtureSameFamily(Categorical(torch.ones(3)), Independent(Normal(torch.zeros(3, 2), 1.0), 1))

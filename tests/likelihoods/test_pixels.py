@@ -6,10 +6,10 @@ import part_cases
 import pytest
 import torch
 from torch import Tensor
+from torch.distributions import Independent
 
 import vaekit as vk
 from vaekit.distributions import log_prob
-from vaekit.distributions.masked import Independent
 from vaekit.testing import assert_equal, check_likelihood, seeded
 from vaekit.testing.density import check_mass
 from vaekit.testing.finite import every_grid

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import vaekit as vk
-from vaekit.distributions.leapfrog import Leapfrog
+from vaekit.distributions.flow import Leapfrog
 from vaekit.models import Hamiltonian
 from vaekit.testing import (
     assert_equal,

@@ -1,4 +1,4 @@
-"""What ``torch.distributions`` lacks."""
+"""Distributions that ``torch.distributions`` lacks, and what is asked of any: moments, KL, masked log-probability."""
 
 from vaekit.distributions.autoregressive import Autoregressive, AutoregressiveMixture
 from vaekit.distributions.bernoulli import IndependentBernoulli

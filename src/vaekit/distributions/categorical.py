@@ -6,11 +6,11 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, register_kl
-from torch.nn.functional import logsigmoid, softplus
+from torch.distributions import Categorical, Distribution, register_kl
+from torch.nn.functional import logsigmoid, one_hot, softplus
 
-from vaekit.distributions.kl import OneHots as OneHotVectors
 from vaekit.distributions.logistic import Levels, every_level, log_sigmoid_difference
+from vaekit.distributions.supports import OneHotVectors
 
 
 class OneHots(Distribution):
@@ -77,7 +77,7 @@ class OneHots(Distribution):
         """Every value, ``(K ** N, *batch, N K)`` (ones in place of ``batch`` unless expanded)."""
         variables = self.logits.shape[-2]
         each = torch.cartesian_prod(*[torch.arange(self.categories, device=self.logits.device)] * variables)
-        values = torch.nn.functional.one_hot(each.reshape(-1, variables), self.categories).to(self.logits.dtype)
+        values = one_hot(each.reshape(-1, variables), self.categories).to(self.logits.dtype)
         values = values.flatten(-2).reshape(-1, *[1] * len(self._batch_shape), self._event_shape.numel())
         return values.expand(-1, *self._batch_shape, -1) if expand else values
 
@@ -151,5 +151,5 @@ class Ordinal(Distribution):
 
     def sample(self, sample_shape: torch.Size = torch.Size()) -> Tensor:
         with torch.no_grad():
-            drawn = torch.distributions.Categorical(logits=self.log_probs, validate_args=False).sample(sample_shape)
+            drawn = Categorical(logits=self.log_probs, validate_args=False).sample(sample_shape)
             return drawn.to(self.location.dtype) / (self.levels - 1)

@@ -1,4 +1,4 @@
-"""Counts and heavy tails: log-probabilities that stay exact at large numbers, zero inflation."""
+"""Counts and heavy tails: log-probabilities that are exact at large numbers, and zero inflation."""
 
 from __future__ import annotations
 

@@ -242,3 +242,22 @@ def _kl_rank_one_rank_one(q: RankOneNormal, p: RankOneNormal) -> Tensor:
     trace = (p.precision_diag * q.variance).sum(-1) + (p.direction * q.covariance_times(p.direction)).sum(-1)
     distance = (p.precision_diag * shift.square()).sum(-1) + (p.direction * shift).sum(-1).square()
     return 0.5 * (trace + distance - q.loc.shape[-1] + p.log_det_covariance - q.log_det_covariance)
+
+
+@register_kl(RankOneNormal, Independent)
+@register_kl(HouseholderNormal, Independent)
+@register_kl(LowRankMultivariateNormal, Independent)
+def _kl_to_diagonal(q: Distribution, p: Independent) -> Tensor:
+    """−H(q) + ½ Σ_d [log 2π s_d² + (σ_d² + (μ_d − m_d)²) / s_d²] for p = N(m, diag s²).
+
+    The cross entropy needs no more of q than mean and variances.
+
+    Raises:
+        NotImplementedError: if p is no diagonal Gaussian.
+    """
+    base = p.base_dist
+    if not isinstance(base, Normal) or p.reinterpreted_batch_ndims != 1:
+        raise NotImplementedError
+    scale = cast(Tensor, base.scale)
+    distance = (q.variance + (q.mean - base.loc).square()) / scale.square()
+    return (0.5 * (distance + math.log(2 * math.pi)) + scale.log()).sum(-1) - q.entropy()

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.distributions import Categorical, Distribution, constraints
 from torch.nn.functional import log_softmax, logsigmoid, softplus
 
-NEAR = 16
+NEAR = 16  # terms of a mean that are summed
 
 
 def checked_levels(levels: int) -> int:

@@ -1,4 +1,4 @@
-"""log p of the observed part of a value."""
+"""Log-probability of the observed part of a value."""
 
 from __future__ import annotations
 

@@ -17,6 +17,7 @@ Formula = Callable[[Distribution, Tensor], Tensor | None]
 F = TypeVar("F", bound=Formula)
 
 PIECE = 1 << 22  # elements of one piece where every value meets every component in every dimension
+NEGLIGIBLE = -80.0  # nats below the largest term of a sum
 
 _FORMULAS: dict[type, Formula] = {}
 
@@ -98,9 +99,6 @@ def _full(components: Distribution, values: Tensor) -> Tensor:
     return (-0.5 * torch.cat(pieces, -1) - own.unsqueeze(-1)).mT
 
 
-NEGLIGIBLE = -80.0
-
-
 class Mixture(Distribution):
     """p(z) = Σ_k π_k p_k(z).
 
@@ -120,7 +118,7 @@ class Mixture(Distribution):
         super().__init__(components.batch_shape[:-1], components.event_shape, validate_args=False)
 
     @property
-    def support(self) -> torch.distributions.constraints.Constraint:  # type: ignore[override]
+    def support(self) -> constraints.Constraint | None:  # type: ignore[override]
         return self.components.support
 
     @property
@@ -201,7 +199,7 @@ class Chosen(Distribution):
         super().__init__(which.shape, distributions.event_shape, validate_args=False)
 
     @property
-    def support(self) -> torch.distributions.constraints.Constraint:  # type: ignore[override]
+    def support(self) -> constraints.Constraint | None:  # type: ignore[override]
         return self.distributions.support
 
     def log_prob(self, value: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Normals with a special form: N(0, I), and one whose variance is the best for the data."""
+"""Normal distributions of special form: N(0, 1), and one whose variance is fitted to the value."""
 
 from __future__ import annotations
 

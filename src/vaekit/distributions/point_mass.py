@@ -1,4 +1,4 @@
-"""All probability in one point: the posterior of a plain autoencoder."""
+"""Point mass: the posterior of a plain autoencoder."""
 
 from __future__ import annotations
 

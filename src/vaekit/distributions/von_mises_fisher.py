@@ -1,4 +1,4 @@
-"""Directions: the von Mises–Fisher distribution and the uniform one on the unit sphere."""
+"""Von Mises–Fisher distribution and the uniform one, on the unit sphere."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.distributions import Beta, Distribution, register_kl
 
-from vaekit.distributions.kl import unit_vectors
+from vaekit.distributions.supports import unit_vectors
 
-NODES = 128
+NODES = 128  # of the quadrature over angles
 
 
 class VonMisesFisher(Distribution):

@@ -10,7 +10,7 @@ from torch.distributions import Distribution
 
 from vaekit.data.batch import Batch
 from vaekit.distributions.chain import Chain
-from vaekit.distributions.leapfrog import Evolved, Leapfrog
+from vaekit.distributions.flow import Evolved, Leapfrog
 from vaekit.distributions.masked import log_prob
 from vaekit.errors import UserError
 from vaekit.models.draw import Draw, Latent, check_one_space

@@ -1,15 +1,21 @@
-"""KL by formula where there is one."""
+"""KL by formula where there is one, against quadrature, draws and torch's formulas."""
 
 from __future__ import annotations
+
+import math
 
 import pytest
 import torch
 from torch.distributions import Categorical, Independent, Laplace, MixtureSameFamily, Normal, kl_divergence
 
-from vaekit.distributions import CholeskyNormal, PointMass
-from vaekit.distributions import kl as divergence
-from vaekit.distributions.kl import NormalDivergence
+import vaekit as vk
+from vaekit.distributions import CholeskyNormal, PointMass, divergence
+from vaekit.distributions.kl import NormalDivergence, UnitNormalDivergence
+from vaekit.distributions.normal import UnitNormal
 from vaekit.testing import assert_equal, assert_mean
+
+LOC = torch.tensor([[-2.0, 0.0, 0.3], [5.0, -1e-3, 1.0]], dtype=torch.float64)
+SCALE = torch.tensor([[0.5, 1.0, 1e-4], [2.0, 0.9, 30.0]], dtype=torch.float64)
 
 
 def gaussian(seed: int, *shape: int) -> Independent:
@@ -64,3 +70,31 @@ def test_full_against_diagonal_has_a_formula_but_no_split() -> None:
     assert result is not None
     assert_equal(result[0], kl_divergence(p, p).expand(4), "KL of equal Gaussians")
     assert result[1] is None
+
+
+def test_divergence_from_the_unit_normal_is_the_general_formula() -> None:
+    general = kl_divergence(Normal(LOC, SCALE), Normal(torch.zeros_like(LOC), torch.ones_like(LOC)))
+    torch.testing.assert_close(UnitNormalDivergence.apply(LOC, SCALE), general)
+
+
+def test_divergence_from_the_unit_normal_is_the_integral() -> None:
+    z = torch.linspace(-12, 12, 200_001, dtype=torch.float64)
+    zero, one = torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
+    q, p = Normal(zero + 0.7, one * 0.4), UnitNormal(zero, one)
+    integral = torch.trapezoid((q.log_prob(z) - p.log_prob(z)) * q.log_prob(z).exp(), z)
+    exact = UnitNormalDivergence.apply(q.loc, q.scale)
+    assert exact.item() == pytest.approx(integral.item(), abs=1e-9)
+    assert exact.item() == pytest.approx(0.5 * (0.49 + 0.16 - 1) - math.log(0.4))
+
+
+def test_gradient_of_the_divergence_from_the_unit_normal() -> None:
+    parameters = LOC.clone().requires_grad_(), SCALE.clone().requires_grad_()
+    assert torch.autograd.gradcheck(UnitNormalDivergence.apply, parameters)
+
+
+def test_the_standard_normal_prior_has_the_short_formula() -> None:
+    p, q = vk.priors.StandardNormal(3).double()(), Independent(Normal(LOC.clone().requires_grad_(), SCALE), 1)
+    total, each = divergence(q, p) or (None, None)
+    assert each is not None
+    assert "UnitNormalDivergence" in type(each.grad_fn).__name__
+    torch.testing.assert_close((total, each), divergence(q, Independent(Normal(p.mean, p.stddev), 1)))
