@@ -368,7 +368,7 @@ def model_with_twice_the_divergence(monkeypatch: Patch) -> None:
 
     def change(draw: Draw) -> Draw:
         z = draw.latents["z"]
-        return draw._replace(latents={"z": z.replace(divergence=lambda: (2 * z.kl, None))})
+        return draw.replace(latents={"z": z.replace(divergence=lambda: (2 * z.kl, None))})
 
     draw_that(change, case, monkeypatch)
     check_model(case.model, vk.Batch(case.every_x[:4]))
@@ -379,7 +379,7 @@ def model_that_forgets_the_density_of_the_posterior(monkeypatch: Patch) -> None:
 
     def change(draw: Draw) -> Draw:
         z = draw.latents["z"]
-        return draw._replace(latents={"z": z.replace(log_qz=torch.zeros_like(z.log_pz))})
+        return draw.replace(latents={"z": z.replace(log_qz=torch.zeros_like(z.log_pz))})
 
     draw_that(change, case, monkeypatch)
     check_model(case.model, vk.Batch(case.every_x[:4]))
@@ -414,7 +414,7 @@ def branches_that_are_not_weighted(monkeypatch: Patch) -> None:
 def label_without_its_prior(monkeypatch: Patch) -> None:
     def change(draw: Draw) -> Draw:
         y = draw.latents["y"]
-        return draw._replace(latents=draw.latents | {"y": y.replace(log_pz=torch.zeros_like(y.log_pz))})
+        return draw.replace(latents=draw.latents | {"y": y.replace(log_pz=torch.zeros_like(y.log_pz))})
 
     case = enumerable.m2()
     draw_that(change, case, monkeypatch)

@@ -241,13 +241,37 @@ def test_a_likelihood_of_another_shape_than_x_is_refused(event: tuple[int, ...])
     p = Independent(Normal(torch.zeros(1, 4, *event), 1.0), len(event))
     model = vk.VAE(part_cases.make("prior", "standard-normal"), part_cases.make("posterior", "diagonal"), Gives(p))
     with pytest.raises(vk.UserError, match=r"p\(x\|z\) is over values of shape .* row of x has the shape \(3, 4\)"):
-        model.draw(BATCH)
+        _ = model.draw(BATCH).log_px
 
 
 @pytest.mark.parametrize("mask", [torch.ones(4).bool(), torch.ones(3, 4).bool(), torch.ones(4, 3, 4)])
 def test_a_mask_of_another_shape_or_type_is_refused(mask: torch.Tensor) -> None:
     with pytest.raises(vk.UserError, match="does not fit elements of shape"):
-        vae().draw(BATCH._replace(mask=mask))
+        _ = vae().draw(BATCH._replace(mask=mask)).log_px
+
+
+def test_p_of_x_given_z_is_made_when_it_is_asked_for_and_once() -> None:
+    model, made = vae(), []
+    model.likelihood.register_forward_hook(lambda *_: made.append(1))
+    draw = model.draw(BATCH, 2)
+    assert (draw.z.shape, draw.kl.shape, made) == ((2, 4, 2), (2, 4), [])
+    draw.log_px.sum().backward()
+    assert draw.px is draw.px
+    assert made == [1]
+    with torch.no_grad():
+        draw = model.draw(BATCH)
+    assert not draw.log_px.requires_grad  # as the draw itself, wherever it is asked
+    draw = model.draw(BATCH)
+    with torch.no_grad():
+        _ = draw.px
+    assert draw.log_px.requires_grad
+
+
+def test_a_draw_of_log_p_alone_says_so() -> None:
+    draw = vk.models.Draw(vae().draw(BATCH).latents, torch.zeros(1, 4))
+    assert draw.log_px.shape == (1, 4)
+    with pytest.raises(vk.UserError, match=r"holds log p\(x\|z\) and not p\(x\|z\)"):
+        _ = draw.px
 
 
 def test_a_posterior_without_rsample_is_refused_in_a_sentence() -> None:

@@ -333,17 +333,24 @@ def test_an_objective_that_leaves_out_the_penalty() -> None:
 
 def shifted_prior(draw: Draw) -> Draw:
     latent = draw.latents["z"]
-    return draw._replace(latents={"z": latent.replace(log_pz=latent.log_pz - 0.7, divergence=lambda: None)})
+    return draw.replace(latents={"z": latent.replace(log_pz=latent.log_pz - 0.7, divergence=lambda: None)})
 
 
 def shifted_posterior(draw: Draw) -> Draw:
     latent = draw.latents["z"]
     assert latent.log_qz is not None
-    return draw._replace(latents={"z": latent.replace(log_qz=latent.log_qz - 0.7, divergence=lambda: None)})
+    return draw.replace(latents={"z": latent.replace(log_qz=latent.log_qz - 0.7, divergence=lambda: None)})
+
+
+def another_px(draw: Draw) -> Draw:
+    p = draw.px
+    assert isinstance(p, Independent)
+    return draw.replace(log_px=draw.log_px, px=Independent(torch.distributions.Bernoulli(p.mean / 2), 1))
 
 
 MODELS: dict[str, tuple[Callable[[Draw], Draw], str]] = {
-    "half of log p(x|z)": (lambda draw: draw._replace(log_px=draw.log_px / 2), "of a draw against decode: "),
+    "half of log p(x|z)": (lambda draw: draw.replace(log_px=draw.log_px / 2), "of a draw against decode: "),
+    "p(x|z) of another decoder": (another_px, r"log p\(x\|z\) of a draw against its px"),
     "a prior of another constant": (shifted_prior, "the sum over every x of the importance weights"),
     "a posterior of another constant": (shifted_posterior, "the sum over every x of the importance weights"),
 }

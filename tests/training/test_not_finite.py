@@ -148,7 +148,7 @@ def test_a_latent(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatc
         if count not in (4, 5):  # the step, and the question what went wrong in it
             return drawn
         z1 = drawn.latents["z1"]
-        return drawn._replace(
+        return drawn.replace(
             latents={**drawn.latents, "z1": z1.replace(divergence=lambda: (z1.kl + float("inf"), None))}
         )
 

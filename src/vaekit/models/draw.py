@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,22 +88,64 @@ def over_samples(value: Tensor) -> Tensor:
     return value[0] if len(value) == 1 else value.mean(0)
 
 
-class Draw(NamedTuple):
+class Draw:
     """What ``model.draw(batch, samples=K)`` returns. Every bound and estimator is written on it.
 
-    Attributes:
+    p(x|z) is made when it, or log p(x|z), is asked for, once: an objective that reads latents alone decodes nothing.
+
+    Args:
         latents: by name, in the order of the prior.
-        log_px: log p(x|z), ``(samples, [branches,] batch)``, in nats.
+        log_px: log p(x|z), ``(samples, [branches,] batch)``, in nats; or a function of ``px`` that gives it.
         penalty: what training subtracts from the bound beside the KL (commitment …), ``(batch,)``; not
             part of any density.
         log_branch: if a discrete latent is summed out instead of drawn: log q(branch|x), ``([samples,] branches,
             batch)``; an observed branch has 0 and the others −∞.
+        px: p(x|z), batch shape ``(samples, [branches,] batch)``, or a function that makes it.
     """
 
-    latents: dict[str, Latent]
-    log_px: Tensor
-    penalty: Tensor | float = 0.0
-    log_branch: Tensor | None = None
+    def __init__(
+        self,
+        latents: dict[str, Latent],
+        log_px: Tensor | Callable[[Distribution], Tensor],
+        penalty: Tensor | float = 0.0,
+        log_branch: Tensor | None = None,
+        px: Distribution | Callable[[], Distribution] | None = None,
+    ) -> None:
+        self.latents, self.penalty, self.log_branch = latents, penalty, log_branch
+        self._log_px, self._px = log_px, px
+        self._has_gradient = torch.is_grad_enabled()
+
+    @property
+    def px(self) -> Distribution:
+        """p(x|z) at the latents, batch shape ``(samples, [branches,] batch)``.
+
+        Raises:
+            UserError: if the model gave log p(x|z) alone.
+        """
+        if self._px is None:
+            raise UserError(
+                "the draw holds log p(x|z) and not p(x|z) itself.",
+                hint="make it with both: Draw(latents, lambda p: log_prob(p, batch.x), px=lambda: likelihood(z)).",
+            )
+        if not isinstance(self._px, Distribution):
+            # With a gradient or without as the draw itself; what it was made from is let go.
+            with torch.set_grad_enabled(self._has_gradient):
+                self._px = self._px()
+        return self._px
+
+    @property
+    def log_px(self) -> Tensor:
+        """log p(x|z), ``(samples, [branches,] batch)``, in nats."""
+        if not isinstance(self._log_px, Tensor):
+            p = self.px
+            with torch.set_grad_enabled(self._has_gradient):
+                self._log_px = self._log_px(p)
+        return self._log_px
+
+    def replace(self, **changes: Any) -> Draw:
+        """The same with another ``latents``, ``log_px``, ``penalty``, ``log_branch`` or ``px``."""
+        given = {"latents": self.latents, "log_px": self._log_px, "penalty": self.penalty}
+        return Draw(**given | {"log_branch": self.log_branch, "px": self._px} | changes)
 
     @property
     def z(self) -> Tensor:

@@ -114,9 +114,12 @@ class Hamiltonian(nn.Module):
         prior = self._prior(batch.condition)
         z, momentum, log_q = self._evolved(prior, batch).move(torch.Size([samples]))
         log_momentum = -0.5 * (momentum.square().sum(-1) + momentum.shape[-1] * math.log(2 * math.pi))
-        p = self.likelihood(z, batch.condition)
         latent = Latent(z, lambda: prior.log_prob(z) + log_momentum, log_q)
-        return Draw({"z": latent}, log_prob(p, batch.x, batch.mask))
+        return Draw(
+            {"z": latent},
+            lambda p: log_prob(p, batch.x, batch.mask),
+            px=lambda: self.likelihood(z, batch.condition),
+        )
 
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:
         """The law of z after the dynamics, batch shape ``(batch,)``; its density without the momentum is not known."""

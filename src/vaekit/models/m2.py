@@ -76,7 +76,6 @@ class M2(nn.Module):
         every_class = torch.eye(self.num_classes, dtype=x.dtype, device=x.device).unsqueeze(1)
         condition = every_class.expand(-1, len(x), -1)  # (classes, batch, classes)
         latents, penalty = draw_latents(self.posterior(x, condition), self.prior(), samples, frozen_q)
-        p = self.likelihood(latents["z"].value, condition)
 
         log_qy = self.classify(x).logits  # (batch, classes), normalised
         observed = None if batch.label is None else batch.label >= 0
@@ -89,7 +88,14 @@ class M2(nn.Module):
             log_branch = log_qy = log_qy.T
         log_py = torch.full_like(log_qy, -math.log(self.num_classes))
         label = Latent(condition, log_py, log_qy)
-        return Draw({"y": label, **latents}, log_prob(p, x, batch.mask), penalty, log_branch)
+        z = latents["z"].value
+        return Draw(
+            {"y": label, **latents},
+            lambda p: log_prob(p, x, batch.mask),
+            penalty,
+            log_branch,
+            px=lambda: self.likelihood(z, condition),
+        )
 
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:
         """q(y|x) q(z|x, y) over {"y": one-hot, "z": …}."""

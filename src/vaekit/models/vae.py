@@ -62,9 +62,14 @@ class VAE(nn.Module):
         # The prior first: in training a code book moves on once the posterior has rounded a batch to it.
         prior = self.prior(batch.condition)
         latents, penalty = draw_latents(self.posterior(batch.x, batch.condition), prior, samples, frozen_q)
-        p = self.likelihood(bare(latents.cache), batch.condition)
-        # Without the cache, whose states are as large as what a backward pass keeps.
-        return Draw(dict(latents), log_prob(p, batch.x, batch.mask), penalty)
+        # The draw lets go of the cache with the function that makes p(x|z): its states are as large as what a backward
+        # pass keeps.
+        return Draw(
+            dict(latents),
+            lambda p: log_prob(p, batch.x, batch.mask),
+            penalty,
+            px=lambda: self.likelihood(bare(latents.cache), batch.condition),
+        )
 
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:
         """q(z|x), batch shape ``(batch,)``."""

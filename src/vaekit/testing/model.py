@@ -45,7 +45,8 @@ def check_model(model: nn.Module, batch: Batch) -> None:
       where there is a density, and a :class:`~vaekit.errors.UserError` for either where there is none.
     - without branches log_w = log p(x|z) + Σ log p(z) − Σ log q(z|x), and the bound with analytic KL
       has the same mean as the one without; with branches log_w is not below it in the mean.
-    - log p(x|z) of a draw is that of ``decode`` for its latents, of the observed elements where there is a mask.
+    - log p(x|z) of a draw is that of ``decode`` for its latents, of the observed elements where there is a mask; and
+      that of its ``px``, made once, where the draw holds it.
     - where x is a few binary numbers, the mean importance weights of every x add up to one, and ``generate`` gives
       each x as often as they say (to a tenth, and not where the weights have tails too heavy for it).
     - ``draw(…, frozen_q=True)`` gives the same numbers, or refuses with a ``UserError``.
@@ -163,6 +164,7 @@ def _check_decoded(model: Any, batch: Batch, name: str) -> None:
         assert_equal(
             draw.log_px, log_prob(p, batch.x, batch.mask), f"{name}: log p(x|z) of a draw against decode{what}"
         )
+        _check_px(draw, batch, f"{name}{what}")
         return p
 
     p = compare(batch, "")
@@ -171,6 +173,16 @@ def _check_decoded(model: Any, batch: Batch, name: str) -> None:
         with seeded():
             mask = torch.rand(len(batch.x), *elements) < 0.5
         compare(batch._replace(mask=mask), " under a mask")
+
+
+def _check_px(draw: Draw, batch: Batch, name: str) -> None:
+    """p(x|z) of a draw is one distribution, and log p(x|z) is its log-probability."""
+    try:
+        p = draw.px
+    except UserError:
+        return  # a model may give log p(x|z) alone
+    assert draw.px is p, f"{name}: px of a draw is made anew each time it is asked for"
+    assert_equal(draw.log_px, log_prob(p, batch.x, batch.mask), f"{name}: log p(x|z) of a draw against its px")
 
 
 def _check_every_x(model: Any, batch: Batch, name: str) -> None:

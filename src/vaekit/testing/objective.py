@@ -138,7 +138,7 @@ def _masked(model: Any, batch: Batch) -> Batch | None:
     with seeded():
         masked = batch._replace(mask=torch.rand(batch.x.shape) < 0.5)
     try:
-        model.draw(masked)
+        _ = model.draw(masked).log_px
     except UserError:
         return None
     return masked
