@@ -13,13 +13,47 @@ from typing import Any
 from torch import Tensor
 
 from vaekit.atomic import ASIDE, NotWritten, read_json, write_json, write_tensors, writing
-from vaekit.errors import UserError
+from vaekit.errors import Interrupted, UserError
 from vaekit.run.folder import GROWN_FROM, OBJECTIVE, STATE, take_place
 from vaekit.run.metrics import read_metrics, rewrite_metrics
 from vaekit.run.state import State
 
 SAVE_EVERY_SECONDS = 300  # inside an epoch
 REST = 10.0  # times what saving takes, between two ends of epochs that are saved: small data has fifty a second
+
+
+class MemoryCheckpointer:
+    """Keeps a training in memory: records of epochs, and the weights of the best one in the state.
+
+    Args:
+        state: of the training.
+    """
+
+    place = "in memory"
+    due, rested, saved = False, True, False
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.epochs = 0
+        self.records: list[dict[str, Any]] = []
+
+    def begin(self) -> None:
+        """Nothing was saved before."""
+
+    def note(self, record: Mapping[str, Any]) -> None:
+        """Take note of an epoch that has ended."""
+        self.records.append(dict(record))
+
+    def save(self) -> None:
+        """All of it is in the state already."""
+        self.epochs = self.state.counters.epochs_total
+
+    def take_place(self) -> None:
+        """It is in nobody's place."""
+
+    def interrupted(self, epoch: int) -> Interrupted:
+        """What stopping raises."""
+        return Interrupted(f"stopped in epoch {epoch}; nothing is on disk, the model holds its weights of now.", None)
 
 
 class Checkpointer:
@@ -43,9 +77,23 @@ class Checkpointer:
         return self.folder / STATE
 
     @property
+    def place(self) -> str:
+        """Where it is kept, in words."""
+        return f"in {self.folder}"
+
+    @property
     def metrics(self) -> Path:
         """Where the records of epochs are."""
         return self.folder / "metrics.jsonl"
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The records that are saved."""
+        return read_metrics(self.metrics)
+
+    def interrupted(self, epoch: int) -> Interrupted:
+        """What stopping raises; the state is saved before."""
+        return Interrupted(f"stopped in epoch {epoch}; the state is saved.", self.folder)
 
     @property
     def saved(self) -> bool:

@@ -19,15 +19,14 @@ from vaekit.acceleration import capture
 from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader, RowSelection
 from vaekit.distributed.context import DistributedContext
-from vaekit.errors import Interrupted, TrainingFailed
+from vaekit.errors import TrainingFailed
 from vaekit.evaluation.doctor import TrainingMonitor
 from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.likelihood import bound
 from vaekit.kernels import flushing_denormals, keep_pages, rounds_on_processors
 from vaekit.parts.record import from_document, to_document
 from vaekit.progress import Bar, say
-from vaekit.run.checkpointer import Checkpointer
-from vaekit.run.metrics import read_metrics
+from vaekit.run.checkpointer import Checkpointer, MemoryCheckpointer
 from vaekit.run.state import State
 from vaekit.schedules import Step
 from vaekit.signals import Ended, listening
@@ -45,7 +44,7 @@ class Training:
 
     Args:
         model, data, phases, settings: as of :func:`fit`.
-        folder: the run folder, open.
+        folder: the run folder, open; ``None`` for a run in memory.
         quiet: show no progress.
         world: the processes that train together.
     """
@@ -56,7 +55,7 @@ class Training:
         data: Dataset,
         phases: Sequence[Phase],
         settings: Settings,
-        folder: Path,
+        folder: Path | None,
         quiet: bool,
         world: DistributedContext | None = None,
     ) -> None:
@@ -71,7 +70,9 @@ class Training:
         self.batches = Loader(data.train, data.kind, device, settings.batch_size)
         self.validation = Loader(data.validation, data.kind, device, max(settings.batch_size, 500))
         self.state = State(self.model, settings.ema_decay, self.microbatches.rng)
-        self.checkpointer = Checkpointer(folder, self.state)
+        self.checkpointer: Checkpointer | MemoryCheckpointer = (
+            MemoryCheckpointer(self.state) if folder is None else Checkpointer(folder, self.state)
+        )
         self.stop_asked = False
         for phase in self.phases:
             TrainableParts.of(self.model, phase)
@@ -170,8 +171,7 @@ class Training:
                     counters.seconds, started = counters.seconds + now - started, now
                     self.checkpointer.save()
                 if stop:
-                    stopped = f"stopped in epoch {counters.epochs_total + 1}; the state is saved."
-                    raise Interrupted(stopped, self.checkpointer.folder)
+                    raise self.checkpointer.interrupted(counters.epochs_total + 1)
         self._note(self.step.drain())
         counters.epoch, counters.epochs_total, counters.batch = counters.epoch + 1, counters.epochs_total + 1, 0
         self._after_epoch(phase)
@@ -258,7 +258,7 @@ class Training:
             raise TrainingFailed(
                 f"{counters.skipped_in_a_row} steps in a row were not finite: {cause}. "
                 + (
-                    f"The state at the end of epoch {self.checkpointer.epochs} is kept in {self.checkpointer.folder}."
+                    f"The state at the end of epoch {self.checkpointer.epochs} is kept {self.checkpointer.place}."
                     if self.checkpointer.epochs
                     else "No epoch was finished."
                 )
@@ -274,7 +274,7 @@ class Training:
             why = f" ({counters.cause})" if counters.cause else ""
             raise TrainingFailed(
                 f"after no epoch the validation figures were numbers{why}: the weights in "
-                f"{self.checkpointer.folder} are of no use. A smaller learning rate may help."
+                f"that are kept ({self.checkpointer.place}) are of no use. A smaller learning rate may help."
             )
 
     def _report(self, phase: Phase, started: float) -> None:
@@ -316,7 +316,7 @@ class Training:
     def _doctor(self) -> TrainingMonitor:
         """Called to the first epoch of this session; those before it were seen."""
         now = self.state.counters.epochs_total
-        before = [each for each in read_metrics(self.checkpointer.metrics) if each["epoch"] < now]
+        before = [each for each in self.checkpointer.records if each["epoch"] < now]
         return TrainingMonitor(self.state.shown, self.validation, before, self._planned)
 
     def _patience_is_over(self) -> bool:
