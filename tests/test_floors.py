@@ -22,10 +22,11 @@ FLOORS = [
     {"objectives"},
     {"distributed", "acceleration"},
     {"parts.registry", "evaluation", "plots"},
+    {"report"},
     {"run"},
     {"training"},
     {"recipes"},
-    {"testing", "report"},
+    {"testing"},
     {"papers"},
     {"cli"},
 ]

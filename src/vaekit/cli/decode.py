@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from vaekit.cli.options import ClassName, OutFile, Parts, RunFolder, conditions, import_parts, open_run
+from vaekit.cli.options import ClassName, OutFile, Parts, RunFolder, import_parts, open_run
 
 
 @dataclass
@@ -35,19 +35,11 @@ def run(options: Options) -> int:
     check_ending(options.out, DATA_ENDINGS)
     import_parts(options.parts)
     from vaekit.evaluation.latents import read_labels, read_latents
-    from vaekit.evaluation.likelihood import evaluating
-    from vaekit.models.draw import bare
 
     opened = open_run(options.run, options.device)
-    device = next(opened.model.parameters()).device
-    z = read_latents(options.latents, opened.model, device, conditions(opened, 1, None))
+    z = read_latents(options.latents, opened.model, opened.device, opened.condition(1))
     conditioned = bool(opened.config["data"].get("condition_dim", 0))
     label = read_labels(options.latents) if options.label is None and conditioned else options.label
-    with evaluating(opened.model, options.seed):
-        # Where the class is a latent, the file has it, unless another is asked for.
-        asked = conditioned or label is not None
-        condition = conditions(opened, len(next(iter(z.values()))), label) if asked else None
-        p = opened.model.decode(bare(z), condition)
-        x = p.mean if options.values == "mean" else p.sample()
+    x = opened.decode(z, label=label, values=options.values, seed=options.seed, units="model")
     write_data(options.out, {"x": x}, opened.kind)
     return 0

@@ -40,25 +40,16 @@ def run(options: Options) -> int:
     check_numbers(seed=options.seed)
     check_ending(options.out, (".npy", ".npz", *TABLES))
     import_parts(options.parts)
-    import torch
-
-    from vaekit.data.loader import Loader
-    from vaekit.evaluation.latents import encodings
     from vaekit.progress import Bar
 
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)
-    device = next(opened.model.parameters()).device
-    rows = data_set.split(split)
+    with Bar("encoding", len(data_set.split(split).x), "examples") as bar:
+        codes = opened.encode(data_set, split=split, seed=options.seed, progress=bar.advance)
     arrays: dict[str, Any] = {}
-    with Bar("encoding", len(rows.x), "examples") as bar:
-        loader = Loader(rows, data_set.kind, device, 500)
-        for latent, encoding in encodings(opened.model, loader, options.seed, bar.advance).items():
-            arrays |= {f"{latent}_mean": encoding.mean, f"{latent}_scale": encoding.scale}
-    if rows.label is not None:
-        arrays["label"] = data_set.written(rows.label)
-    if options.out.suffix.lower() == ".npy":
-        means = [value.flatten(1) for key, value in arrays.items() if key.endswith("_mean")]
-        arrays = {"mean": torch.cat(means, dim=1)}
-    write(options.out, arrays)
+    for latent, (mean, scale) in codes.latents.items():
+        arrays |= {f"{latent}_mean": mean, f"{latent}_scale": scale}
+    if codes.label is not None:
+        arrays["label"] = codes.label
+    write(options.out, {"mean": codes.mean} if options.out.suffix.lower() == ".npy" else arrays)
     return 0

@@ -56,7 +56,6 @@ def run(options: Options) -> int:
 
     check_ending(options.out, (*TEXTS, ".parquet", ".npy", ".npz"))
     import_parts(options.parts)
-    from vaekit.evaluation.impute import complete
     from vaekit.progress import Bar
 
     opened = open_run(options.run, options.device)
@@ -65,16 +64,15 @@ def run(options: Options) -> int:
     gaps = 0 if rows.mask is None else int((~rows.mask).sum())
     gap_rows = 0 if rows.mask is None else int((~rows.mask).reshape(len(rows.x), -1).any(1).sum())
     with Bar("imputing", gap_rows, "rows", quiet=options.json) as bar:
-        x, effective = complete(
-            opened.model,
-            rows,
-            data_set.kind,
-            device=next(opened.model.parameters()).device,
+        filled = opened.impute(
+            data_set,
             samples=options.samples,
             values=options.values,
+            split=split,
             seed=options.seed,
             progress=bar.advance,
         )
+    x, effective = filled.x, filled.effective_samples
     _write(options, data_set, rows, x, split)
     weighted = "density" in opened.model.abilities
     summary = {

@@ -13,11 +13,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from vaekit.checks import check_whole
-from vaekit.errors import UserError, unknown
+from vaekit.errors import UserError
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from vaekit.data import Dataset
     from vaekit.training import Run
 
@@ -106,44 +104,6 @@ def open_run(folder: Path, device: str = "auto") -> Run:
     return load(folder).to(choose_device(device))
 
 
-def classes_of(run: Run) -> tuple[int | str, ...]:
-    """The classes that the model of a run tells apart, in the order of their numbers; none if it knows no labels."""
-    document = run.config["data"]
-    used = document.get("condition_dim", 0) or getattr(run.model, "num_classes", 0)
-    return tuple(document.get("classes", ()) or range(used)) if used else ()
-
-
-def conditions(run: Run, count: int, label: int | str | np.ndarray | None) -> Any:
-    """The condition of ``count`` new rows of a model that knows classes; ``None`` for any other model.
-
-    Args:
-        run: the run.
-        count: how many rows.
-        label: the class of all of them, or that of each ``(count,)``, as they are called in the data; without it
-            classes come in turn.
-
-    Raises:
-        UserError: if there is no such class, or the model knows none, or there are not ``count``.
-    """
-    import numpy as np
-    import torch
-
-    names = {f"{name}": number for number, name in enumerate(classes_of(run))}
-    if label is not None and not names:
-        raise UserError(f"the model of {run.folder} knows no class {label}: it was not made with labels.")
-    if not names:
-        return None
-    given = np.resize([*names], count) if label is None else np.asarray(label)
-    if given.ndim and len(given) != count:
-        raise UserError(f"there are {count} rows of latents and {len(given)} labels beside them.")
-    called = [f"{name}" for name in np.broadcast_to(given, count)]
-    if strangers := {*called} - {*names}:
-        raise unknown(f"class of the model of {run.folder}", min(strangers), names)
-    chosen = torch.tensor([names[name] for name in called])
-    device = next(run.model.parameters()).device
-    return torch.nn.functional.one_hot(chosen, len(names)).to(device, torch.get_default_dtype())
-
-
 def data_for(run: Run, text: str | None, split: str | None) -> tuple[Dataset, str]:
     """The data asked for, checked against the model, and the split of it.
 
@@ -155,17 +115,7 @@ def data_for(run: Run, text: str | None, split: str | None) -> tuple[Dataset, st
     """
     from vaekit.data import load_rows
 
-    document = run.config["data"]
-    if text is None:
-        chosen = run.data
-    else:
-        # A class that the model has no use for may be a new one.
-        chosen = load_rows(text, run.kind)
-        chosen = chosen.numbered_as(tuple(document.get("classes", ())), others=not classes_of(run))
-    conditioned = document.get("condition_dim", 0)
-    if conditioned and not chosen.condition_dim:
-        chosen = chosen.conditioned(conditioned)
-    run.check(chosen)
+    chosen = run.read(None if text is None else load_rows(text, run.kind))
     undivided = chosen.train.x is chosen.test.x
     if split not in (None, "all") and not chosen.has(split):
         raise UserError(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
-from torch import Tensor
+import torch
 
 from vaekit.atomic import replacing
 from vaekit.data.kinds import Kind, Real
@@ -32,7 +32,7 @@ TABLES = (".csv", ".tsv", ".parquet")
 DATA_ENDINGS = (".png", ".npy", ".npz", *TABLES)
 
 
-def as_columns(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def as_columns(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """One column for each number of a row: ``score``, or ``x_0``, ``x_1`` … of what has several."""
     columns = {}
     for name, array in arrays.items():
@@ -86,7 +86,7 @@ def writing(path: Path) -> Iterator[IO[bytes]]:
     print(f"wrote {path}", file=sys.stderr)
 
 
-def write_data(path: Path, tensors: dict[str, Tensor], kind: Kind, beside: tuple[str, ...] = ()) -> None:
+def write_data(path: Path, arrays: dict[str, np.ndarray], kind: Kind, beside: tuple[str, ...] = ()) -> None:
     """Write examples as the model sees them, in the units in which the data came: levels, counts, standardised or not.
 
     A picture shows grey levels and probabilities as they are. A table holds the first alone, with the names of the
@@ -97,12 +97,13 @@ def write_data(path: Path, tensors: dict[str, Tensor], kind: Kind, beside: tuple
     """
     ending = path.suffix.lower()
     if ending == ".png" and not isinstance(kind, Real):
-        write(path, tensors, beside)
-    elif ending in TABLES:
-        name, first = next(iter(tensors.items()))
-        write(path, named(name, kind.restore(first).detach().cpu().numpy(), kind.columns))
-    else:
-        write(path, {key: kind.restore(value) for key, value in tensors.items()}, beside)
+        write(path, arrays, beside)
+        return
+    restored = {name: kind.restore(torch.from_numpy(value)).numpy() for name, value in arrays.items()}
+    if ending in TABLES:
+        name, first = next(iter(restored.items()))
+        restored = named(name, first, kind.columns)
+    write(path, restored, beside)
 
 
 def named(name: str, array: np.ndarray, columns: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -110,8 +111,8 @@ def named(name: str, array: np.ndarray, columns: tuple[str, ...]) -> dict[str, n
     return dict(zip(columns, array.T, strict=True)) if columns else {name: array}
 
 
-def write(path: Path, tensors: Mapping[str, Tensor | np.ndarray], beside: tuple[str, ...] = ()) -> None:
-    """Write tensors or arrays with the rows of one result.
+def write(path: Path, arrays: Mapping[str, np.ndarray], beside: tuple[str, ...] = ()) -> None:
+    """Write arrays with the rows of one result.
 
     ``.npz`` holds all of them by name, ``.npy`` the first, ``.csv`` and ``.parquet`` all of them as
     columns, ``.png`` a grid of the first, or of those named in ``beside``, side by side.
@@ -120,9 +121,6 @@ def write(path: Path, tensors: Mapping[str, Tensor | np.ndarray], beside: tuple[
         UserError: if a picture is asked for and the rows are no images, or the file cannot be written.
     """
     picture = path.suffix.lower() == ".png"
-    arrays = {
-        name: value.detach().cpu().numpy() if isinstance(value, Tensor) else value for name, value in tensors.items()
-    }
     first = next(iter(arrays.values()))
     if picture and not is_image(first.shape[1:]):
         raise UserError(f"examples of shape {first.shape[1:]} are no images.", "write a .npy or .npz instead.")

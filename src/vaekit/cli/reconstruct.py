@@ -42,20 +42,9 @@ def run(options: Options) -> int:
 
     check_ending(options.out, DATA_ENDINGS)
     import_parts(options.parts)
-    import torch
-
-    from vaekit.data.loader import Loader
-    from vaekit.distributions import centre
-    from vaekit.evaluation.likelihood import evaluating
 
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)
-    device = next(opened.model.parameters()).device
-    rows = data_set.split(split)
-    loader = Loader(rows, data_set.kind, device)
-    with evaluating(opened.model, options.seed):
-        batch = loader.rows(torch.arange(min(options.number, len(rows.x))))
-        code = centre(opened.model.encode(batch.x, batch.condition))
-        mean = opened.model.decode(code, batch.condition).mean
-    write_data(options.out, {"reconstruction": mean, "x": batch.x}, data_set.kind, beside=("x", "reconstruction"))
+    found = opened.reconstruct(data_set, number=options.number, split=split, seed=options.seed, units="model")
+    write_data(options.out, {"reconstruction": found.mean, "x": found.x}, data_set.kind, beside=("x", "reconstruction"))
     return 0

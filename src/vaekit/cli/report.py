@@ -45,13 +45,11 @@ def run(options: Options) -> int:
     check_numbers(samples=options.samples, limit=options.limit, seed=options.seed)
     import_parts(options.parts)
     from vaekit.progress import Bar
-    from vaekit.report import write_report
 
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)
     with Bar("evaluating", min(len(data_set.split(split).x), options.limit), "examples") as bar:
-        path = write_report(
-            opened,
+        path = opened.report(
             data_set,
             split=split,
             samples=options.samples,
@@ -67,8 +65,7 @@ def after_training(run: Run) -> tuple[Path, list[Finding]]:
     """The page of a run that has just ended, from few draws and rows, and the doctor's findings on it."""
     from vaekit.distributed.device import choose_device
     from vaekit.evaluation.doctor import examine, patient_of
-    from vaekit.report import write_report
 
     run.to(choose_device(run.config["settings"]["device"]))
     findings = examine(patient_of(run.model, run.data, run.metrics, limit=QUICK_LIMIT))
-    return write_report(run, samples=QUICK_SAMPLES, limit=QUICK_LIMIT, findings=findings), findings
+    return run.report(samples=QUICK_SAMPLES, limit=QUICK_LIMIT, findings=findings), findings

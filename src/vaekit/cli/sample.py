@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
-from vaekit.cli.options import ClassName, OutFile, Parts, RunFolder, check_numbers, conditions, import_parts, open_run
+from vaekit.cli.options import ClassName, OutFile, Parts, RunFolder, check_numbers, import_parts, open_run
 
 
 @dataclass
@@ -33,12 +33,8 @@ def run(options: Options) -> int:
 
     check_ending(options.out, DATA_ENDINGS)
     import_parts(options.parts)
-    from vaekit.evaluation.likelihood import evaluating
 
     opened = open_run(options.run, options.device)
-    with evaluating(opened.model, options.seed):
-        condition = conditions(opened, options.number, options.label)
-        p = opened.model.generate(options.number, condition)
-        x = p.mean if options.values == "mean" else p.sample()
-    write_data(options.out, {"x": x}, opened.kind)
+    chosen = {"label": options.label, "values": options.values, "seed": options.seed}
+    write_data(options.out, {"x": opened.sample(options.number, units="model", **chosen)}, opened.kind)
     return 0

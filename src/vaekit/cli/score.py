@@ -52,30 +52,21 @@ def run(options: Options) -> int:
 
     check_ending(options.out, (".csv", ".parquet", ".npz", ".npy"))
     import_parts(options.parts)
-    from vaekit.data.loader import Loader
-    from vaekit.evaluation.anomaly import scores, threshold
-    from vaekit.evaluation.fitness import check_finite
     from vaekit.progress import Bar, say
 
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)
-    device = next(opened.model.parameters()).device
     rows = data_set.split(split)
-    check_finite(opened.model, next(iter(Loader(rows.first(100), data_set.kind, device, 100))))
     try:
         ordinary = opened.data
     except UserError as error:
         say(f"warning: no threshold and no anomalies, for want of the run's validation rows: {error.message}")
         ordinary = None
     work = len(rows.x) + (len(ordinary.validation.x) if ordinary else 0)
+    chosen: dict[str, Any] = {"samples": options.samples, "seed": options.seed}
     with Bar("scoring", work, "rows", quiet=options.json) as bar:
-
-        def score(split_rows, kind):
-            batches = Loader(split_rows, kind, device, 100)
-            return scores(opened.model, batches, samples=options.samples, seed=options.seed, progress=bar.advance)
-
-        limit = threshold(score(ordinary.validation, ordinary.kind), 1 - options.share) if ordinary else None
-        score_of_rows = score(rows, data_set.kind)
+        score_of_rows = opened.score(data_set, split=split, progress=bar.advance, **chosen)
+        limit = opened.threshold(options.share, progress=bar.advance, **chosen) if ordinary else None
     columns: dict[str, Any] = {"score": score_of_rows}
     if limit is not None:
         columns["anomaly"] = ~(score_of_rows <= limit)  # also where the score is not a number

@@ -172,6 +172,7 @@ def _train(options: Options, request: dict[str, Any]) -> Run:
     from vaekit.data import load
     from vaekit.parts.specification import literal, parse
     from vaekit.recipes import make
+    from vaekit.run.folder import fresh_folder
     from vaekit.training import Settings, fit
 
     settings = {key: request[key] for key in SETTINGS if key in request}
@@ -206,7 +207,7 @@ def _train(options: Options, request: dict[str, Any]) -> Run:
         plan.model,
         plan.data,
         phases=plan.phases,
-        out=options.resume or options.out,
+        out=options.resume or options.out or fresh_folder(Path("runs"), data_set.name),
         resume=options.resume is not None,
         overwrite=options.overwrite,
         quiet=options.quiet,

@@ -26,7 +26,6 @@ from vaekit.errors import UserError
 if TYPE_CHECKING:
     import numpy as np
 
-ORDERED_ON = 1000  # rows on which the units are put in order
 GIF_SIZE = 112  # pixels of an image in a moving picture, at least
 
 
@@ -62,47 +61,42 @@ def run(options: Options) -> int:
 
     check_ending(options.out, (".png", ".gif", ".npy", ".npz"))
     import_parts(options.parts)
-    import torch
+    import numpy as np
 
-    from vaekit.data.loader import Loader
-    from vaekit.evaluation.latents import encodings
-    from vaekit.evaluation.likelihood import evaluating, log_likelihood
-    from vaekit.evaluation.traversal import rank_units, traverse
     from vaekit.plots.grid import is_image
 
     opened = open_run(options.run, options.device)
     data_set, split = data_for(opened, options.data, options.split)
-    model, rows = opened.model, data_set.split(split)
-    if not 0 <= options.row < len(rows.x):
-        raise UserError(f"there is no row {options.row}: {data_set.name} has rows 0 to {len(rows.x) - 1} ({split}).")
+    rows = len(data_set.split(split).x)
+    if not 0 <= options.row < rows:
+        raise UserError(f"there is no row {options.row}: {data_set.name} has rows 0 to {rows - 1} ({split}).")
     picture = options.out.suffix.lower() in (".png", ".gif")
     if picture and not is_image(data_set.shape):
         raise UserError(f"examples of shape {data_set.shape} are no images.", "write a .npy or .npz instead.")
-    device = next(model.parameters()).device
-    some = Loader(rows.spread(ORDERED_ON), data_set.kind, device, 100)
-    dense = "density" in model.abilities
-    kl = log_likelihood(model, some, 1, seed=options.seed).kl_dims if dense else {}
-    ranking = rank_units(encodings(model, some, options.seed), {name: value.tolist() for name, value in kl.items()})
-    units = ranking.units[: options.units]
-    if not units:
-        raise UserError(f"the model of {options.run} has no latent that is a vector of numbers: nothing to move.")
-    with evaluating(model, options.seed):
-        first = Loader(rows, data_set.kind, device).rows(torch.tensor([options.row]))
-    values = torch.linspace(-options.range, options.range, options.steps, device=device)
-    paths = traverse(model, first, units, values, seed=options.seed)
+    found = opened.traverse(
+        data_set,
+        row=options.row,
+        units=options.units,
+        steps=options.steps,
+        reach=options.range,
+        split=split,
+        seed=options.seed,
+    )
     if picture:
-        low, high = (0.0, 1.0) if first.x.min() >= 0 and first.x.max() <= 1 else (first.x.min(), first.x.max())
-        images = ((paths - low) / max(float(high - low), 1e-12)).clamp(0, 1).cpu().numpy()
-        _draw(options.out, images, [ranking.name(unit) for unit in units], values.tolist())
+        first = found.first
+        low, high = (0.0, 1.0) if first.min() >= 0 and first.max() <= 1 else (first.min(), first.max())
+        images = ((found.paths - low) / max(float(high - low), 1e-12)).clamp(0, 1).cpu().numpy()
+        _draw(options.out, images, found.names, found.values.tolist())
         return 0
-    tensors = {
-        "x": data_set.kind.restore(paths),
-        "value": values,
-        "unit": torch.tensor([unit.index for unit in units]),
-        "level": torch.tensor([list(dict.fromkeys(u.latent for u in ranking.units)).index(u.latent) for u in units]),
-        "weight": torch.tensor([unit.weight for unit in units]),
+    levels = list(dict.fromkeys(unit.latent for unit in found.ranking.units))
+    arrays = {
+        "x": found.x,
+        "value": found.values,
+        "unit": np.array([unit.index for unit in found.units]),
+        "level": np.array([levels.index(unit.latent) for unit in found.units]),
+        "weight": np.array([unit.weight for unit in found.units], np.float32),
     }
-    write(options.out, tensors)
+    write(options.out, arrays)
     return 0
 
 

@@ -38,8 +38,9 @@ def rows_of(data: Any, name: str = "the data") -> Rows:
     Raises:
         UserError: for anything else, saying what to give.
     """
-    if isinstance(data, tuple) and len(data) == 2 and not np.isscalar(data[0]):
-        return rows_of(data[0], name)._replace(y=_labels(data[1]))
+    if isinstance(data, tuple) and len(data) == 2:
+        pair: Any = data
+        return rows_of(pair[0], name)._replace(y=_labels(pair[1]))
     if isinstance(data, TensorDataset):
         if len(data.tensors) > 2:
             raise UserError(f"{name} has {len(data.tensors)} tensors a row: give (X, y), or X alone.")
@@ -53,7 +54,8 @@ def rows_of(data: Any, name: str = "the data") -> Rows:
     if hasattr(data, "toarray") and hasattr(data, "tocsr"):
         raise UserError(f"{name} is a sparse matrix, and rows are taken from dense arrays.", hint="give X.toarray().")
     if hasattr(data, "columns") and hasattr(data, "to_numpy"):
-        return Rows(_numbers(data, name), None, tuple(str(column) for column in data.columns))
+        frame: Any = data
+        return Rows(_numbers(frame, name), None, tuple(str(column) for column in frame.columns))
     return Rows(data)
 
 
@@ -159,4 +161,4 @@ def _are_shades(x: Any) -> bool:
     array = np.asarray(x)
     if array.dtype.kind != "f" or find(array, lambda chunk: (chunk < 0) | (chunk > 1)) is not None:
         return False
-    return find(array, lambda chunk: (chunk != 0) & (chunk != 1)) is not None
+    return find(array, lambda chunk: (chunk > 0) & (chunk < 1)) is not None

@@ -24,6 +24,8 @@ def check_likelihood_fits(model: Any, batch: Batch, seed: int = 0, fitting: str 
         UserError: if the examples have another shape than p(x|z), or values outside its support, where
             log p(x|z) means nothing.
     """
+    if "sample" not in model.abilities:
+        return
     with evaluating(model, seed):
         rows = 1 if batch.condition is None else len(batch.x)
         p = model.generate(rows, batch.condition)
@@ -37,12 +39,28 @@ def check_likelihood_fits(model: Any, batch: Batch, seed: int = 0, fitting: str 
             f"the likelihood is over examples of shape {tuple(p.event_shape)}, the data has {tuple(x.shape[1:])}."
         )
     if not bool(p.support.check(x).all()):
-        name = getattr(model.likelihood, "part_name", type(model.likelihood).__name__).removeprefix("likelihood/")
+        likelihood = getattr(model, "likelihood", model)
+        name = getattr(likelihood, "part_name", type(likelihood).__name__).removeprefix("likelihood/")
         raise UserError(
             f"the likelihood '{name}' does not fit the data: it is for {_words(p.support)}, and the model sees "
             f"{_described(x)}.",
             hint=f"--likelihood {fitting} fits the data; it is chosen if --likelihood is left out." if fitting else "",
         )
+
+
+def is_over_bits(model: Any, seed: int = 0) -> bool:
+    """Whether p(x|z) is over zeros and ones, and over no numbers between them; false where the model cannot say."""
+    if "sample" not in getattr(model, "abilities", ()):
+        return False
+    with evaluating(model, seed):
+        try:
+            p = model.generate(1)
+        except (UserError, RuntimeError, ValueError):  # it wants a condition, or a part does not fit another
+            return False
+        values = torch.stack([torch.zeros(p.event_shape), torch.ones(p.event_shape), torch.full(p.event_shape, 0.5)])
+        zero, one, half = (bool(p.support.check(each).all()) for each in values)
+        two = bool(p.support.check(torch.full(p.event_shape, 2.0)).all())
+    return zero and one and not half and not two
 
 
 def not_finite(model: Any, batch: Batch, seed: int = 0) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -84,37 +84,63 @@ def read_latents(
     Raises:
         UserError: if the file cannot be read or does not hold the latents of the model.
     """
+    return latents_of(_content(path), path, model, device, condition)
+
+
+def latents_of(
+    content: Any, where: object, model: Any, device: torch.device | str = "cpu", condition: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Latents of a model from arrays, by name, in the shapes that its prior draws.
+
+    Args:
+        content: all latents side by side ``(rows, units)``, or a map with ``NAME_mean`` or ``NAME`` of every latent.
+        where: what error messages call it.
+        model: whose latents they are.
+        device: where they are wanted.
+        condition: of any row, ``(1, condition_dim)``, if the prior looks at one.
+
+    Raises:
+        UserError: if they are no latents of the model.
+    """
+    if isinstance(content, Mapping):
+        content = {name: _numpy(value) for name, value in content.items()}
+    else:
+        content = _numpy(content)
     shapes = {name: value.shape[1:] for name, value in model.sample_latents(1, condition).items()}
-    content = _content(path)
     if isinstance(content, np.ndarray):
         ends = np.cumsum([math.prod(shape) for shape in shapes.values()])
         if content.ndim < 2 or math.prod(content.shape[1:]) != ends[-1]:
             raise UserError(
-                f"{path} has rows of shape {content.shape[1:]}; the model has {ends[-1]} latents side by side."
+                f"{where} has rows of shape {content.shape[1:]}; the model has {ends[-1]} latents side by side."
             )
         pieces = np.split(content.reshape(len(content), ends[-1]), ends[:-1], axis=1)
         arrays = dict(zip(shapes, pieces, strict=True))
     else:
         arrays = {name: content[key] for name in shapes for key in (f"{name}_mean", name) if key in content}
         if missing := shapes.keys() - arrays.keys():
-            raise UserError(f"{path} does not hold the latent {sorted(missing)[0]}; it holds {', '.join(content)}.")
+            raise UserError(f"{where} does not hold the latent {sorted(missing)[0]}; it holds {', '.join(content)}.")
     latents = {}
     for name, shape in shapes.items():
         if math.prod(arrays[name].shape[1:]) != math.prod(shape):
             raise UserError(
-                f"the latent {name} in {path} has rows of shape {arrays[name].shape[1:]}, not {tuple(shape)}."
+                f"the latent {name} in {where} has rows of shape {arrays[name].shape[1:]}, not {tuple(shape)}."
             )
         if not arrays[name].size:
-            raise UserError(f"{path} has no rows of the latent {name}.")
+            raise UserError(f"{where} has no rows of the latent {name}.")
         if arrays[name].dtype.kind not in "buif":
-            raise UserError(f"the latent {name} in {path} holds no numbers, but values of type {arrays[name].dtype}.")
+            raise UserError(f"the latent {name} in {where} holds no numbers, but values of type {arrays[name].dtype}.")
         values = torch.from_numpy(arrays[name].astype(np.float64)).to(device, torch.get_default_dtype())
         if not bool(values.isfinite().all()):
-            raise UserError(f"the latent {name} in {path} holds values that are not finite.")
+            raise UserError(f"the latent {name} in {where} holds values that are not finite.")
         latents[name] = values.reshape(-1, *shape)
     if len(counts := {len(values) for values in latents.values()}) > 1:
-        raise UserError(f"the latents in {path} differ in their number of rows: {', '.join(map(str, sorted(counts)))}.")
+        said = ", ".join(map(str, sorted(counts)))
+        raise UserError(f"the latents in {where} differ in their number of rows: {said}.")
     return latents
+
+
+def _numpy(value: Any) -> np.ndarray:
+    return value.detach().cpu().numpy() if isinstance(value, Tensor) else np.asarray(value)
 
 
 def read_labels(path: Path) -> np.ndarray | None:

@@ -30,9 +30,9 @@ class Cover(NamedTuple):
     sections: Sequence[tuple[str, str]] = ()
 
 
-def cover_of(material: Material) -> Cover:
-    """That of a run by itself."""
-    return Cover(material.run.folder / "report.html", _title(material), (), _repeat(material))
+def cover_of(material: Material, place: Path) -> Cover:
+    """That of a run by itself, to be written to ``place``."""
+    return Cover(place, _title(material), (), _repeat(material))
 
 
 def head(material: Material, cover: Cover) -> str:

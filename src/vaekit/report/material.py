@@ -18,7 +18,6 @@ from vaekit.evaluation.latents import Encoding, encodings
 from vaekit.evaluation.likelihood import evaluating
 from vaekit.evaluation.traversal import Ranking, rank_units, traverse
 from vaekit.plots.grid import is_image
-from vaekit.run.run import Run
 
 SAMPLES_SHOWN, ROWS_SHOWN, UNITS_SHOWN, STEPS, RANGE = 64, 32, 10, 11, 3.0
 
@@ -42,7 +41,7 @@ class Material:
         paths: the mean of p(x|z) along each of the first units, ``(units, steps, *event)``.
     """
 
-    run: Run
+    run: Any
     data: Dataset
     rows: Split
     figures: dict[str, Any]
@@ -62,7 +61,7 @@ class Material:
 
 
 def gather(
-    run: Run,
+    run: Any,
     data: Dataset,
     *,
     split: str,
@@ -100,7 +99,7 @@ def gather(
     )
 
 
-def _every_class(run: Run, count: int, device: torch.device) -> Tensor | None:
+def _every_class(run: Any, count: int, device: torch.device) -> Tensor | None:
     """The condition of new rows: all classes in turn, or none."""
     classes = run.config["data"].get("condition_dim", 0)
     if not classes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from vaekit.atomic import replacing
 from vaekit.data.dataset import Dataset
@@ -13,11 +14,10 @@ from vaekit.report.head import Cover, cover_of
 from vaekit.report.material import gather
 from vaekit.report.page import document
 from vaekit.report.sections import body
-from vaekit.run.run import Run
 
 
 def write_report(
-    run: Run,
+    run: Any,
     data_set: Dataset | None = None,
     *,
     split: str = "test",
@@ -27,11 +27,12 @@ def write_report(
     findings: Sequence[Finding] | None = None,
     progress: Callable[[int], None] = lambda rows: None,
     cover: Cover | None = None,
+    out: Path | None = None,
 ) -> Path:
     """Write ``report.html`` into the run folder: curve, numbers, pictures and findings on one page.
 
     Args:
-        run: a run with weights.
+        run: a run with weights (:class:`vaekit.Run`).
         data_set: other data of the same shape; the run's own without it.
         split: which rows the page is about: ``train``, ``validation``, ``test`` or ``all``.
         samples: draws for each row of the importance-weighted estimate.
@@ -40,6 +41,7 @@ def write_report(
         findings: of the doctor; without them it is asked.
         progress: told the rows finished.
         cover: of a page about more than the run, and where it goes.
+        out: where it goes; ``report.html`` in the run folder without it.
 
     Returns:
         Where the page is.
@@ -54,7 +56,7 @@ def write_report(
     material = gather(
         run, data, split=split, samples=samples, limit=limit, seed=seed, findings=findings, progress=progress
     )
-    cover = cover or cover_of(material)
+    cover = cover or cover_of(material, out or run.folder / "report.html")
     page = document(cover.title, body(material, cover))
     try:
         with replacing(cover.path) as temporary:

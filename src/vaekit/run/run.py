@@ -1,92 +1,114 @@
-"""A run is a folder: what was asked, the weights, what was measured, and the state to go on from."""
+"""Run: a trained model with its data, its metrics, and the verbs of the command line."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from torch import Tensor
 
-import vaekit.parts.registry  # noqa: F401 - so that the configuration can name them
-from vaekit.atomic import load_module_tensors, read_tensors
 from vaekit.data import load as load_data
-from vaekit.data.dataset import Dataset, checked
+from vaekit.data.dataset import Dataset, Split
+from vaekit.data.inputs import rows_for
 from vaekit.data.kinds import Kind
 from vaekit.data.loader import Loader
-from vaekit.errors import UserError
+from vaekit.distributions.moments import centre
+from vaekit.errors import UserError, unknown
 from vaekit.evaluation import evaluate
-from vaekit.evaluation.likelihood import evaluating
-from vaekit.kernels.noise import same_noise_after
+from vaekit.evaluation.anomaly import scores, threshold
+from vaekit.evaluation.fitness import check_finite
+from vaekit.evaluation.impute import complete
+from vaekit.evaluation.latents import encodings, latents_of
+from vaekit.evaluation.likelihood import evaluating, log_likelihood
+from vaekit.evaluation.traversal import rank_units, traverse
+from vaekit.models.draw import bare
 from vaekit.parts.record import from_document
-from vaekit.run.config import read_config
-from vaekit.run.folder import OBJECTIVE
-from vaekit.run.metrics import read_metrics
+from vaekit.report import write_report
+from vaekit.run.results import Codes, Completed, Reconstruction, Traversal
+from vaekit.run.store import FolderStore, MemoryStore, Store
+
+ENCODED, REBUILT, SCORED = 500, 500, 100  # rows in a batch
+ORDERED_ON = 1000  # rows on which the units are put in order
+
+Progress = Callable[[int], None]
+
+
+def quietly(rows: int) -> None:
+    """No progress."""
 
 
 class Run:
-    """A finished or unfinished training run.
+    """A trained model, finished or not.
 
-    ``config.json`` (how to rebuild the model, the data set, the phases, the settings),
-    ``model.safetensors`` (the weights), ``metrics.jsonl`` (a line an epoch), ``state/`` (to resume).
-    Nothing in it is a pickle and only registered parts are instantiated.
+    The verbs take rows as ``fit`` does (arrays, tensors, data frames, torch data sets, ``(X, y)``, a
+    :class:`vaekit.data.Dataset`) and read them as the data that the model was trained on: columns in its order, real
+    numbers by its mean and scale. Without rows they are about the test split of the run's own data. What they give
+    back is in the units of the data.
 
     Args:
-        folder: the run folder.
+        where: the run folder, or another store of a run.
         data: the data set, if it is at hand; else it is loaded by its name when it is needed.
     """
 
-    def __init__(self, folder: str | Path, data: Dataset | None = None) -> None:
-        self.folder = Path(folder)
+    def __init__(self, where: str | Path | Store, data: Dataset | None = None) -> None:
+        self.store: Any = FolderStore(Path(where)) if isinstance(where, str | Path) else where
         self._data = data
 
-    @cached_property
+    @property
+    def folder(self) -> Path:
+        """The run folder.
+
+        Raises:
+            UserError: if the run is in memory.
+        """
+        if self.store.folder is None:
+            raise UserError("this run is in memory.", hint="run.save(folder) writes its folder.")
+        return self.store.folder
+
+    def __str__(self) -> str:
+        return "this run" if self.store.folder is None else f"{self.store.folder}"
+
+    @property
     def config(self) -> dict[str, Any]:
-        """``config.json``.
+        """How to rebuild the model, the data set, the phases, the settings: ``config.json``."""
+        return self.store.config
 
-        Raises:
-            UserError: if the folder is not a run folder, or of a newer version.
-        """
-        return read_config(self.folder)
-
-    @cached_property
+    @property
     def model(self) -> Any:
-        """The model with its trained weights, in evaluation mode."""
-        with same_noise_after(torch.device("cpu")):  # which first weights are drawn from, and nobody sees
-            model = from_document(self.config["model"])
-        if not str(getattr(model, "part_name", "")).startswith("model/"):
-            raise UserError(f"{self.folder / 'config.json'} does not describe a model.")
-        path = self.folder / "model.safetensors"
-        tensors, _ = read_tensors(path)
-        load_module_tensors(model, tensors, path)
-        return model.to(memory_format=torch.channels_last).eval()
+        """The model with the weights that are kept, in evaluation mode."""
+        return self.store.model
 
-    @cached_property
+    @property
     def objective(self) -> Any:
-        """The objective of the phase whose weights are kept, its networks (critics, classifiers) with theirs.
+        """The objective of the phase that is kept, its networks (critics, classifiers) with their weights.
 
         Raises:
-            UserError: if the run holds no such weights, or they do not fit.
+            UserError: if it has no networks.
         """
-        path = self.folder / OBJECTIVE
-        tensors, metadata = read_tensors(path)
-        with same_noise_after(torch.device("cpu")):
-            objective = from_document(self.config["phases"][int(metadata.get("phase", "0"))]).objective
-        for index, network in enumerate(objective.networks()):
-            own = {name.partition("/")[2]: each for name, each in tensors.items() if name.startswith(f"{index}/")}
-            load_module_tensors(network, own, path)
-            network.eval()
-        return objective
+        return self.store.objective
+
+    @property
+    def metrics(self) -> list[dict[str, Any]]:
+        """A record of each epoch."""
+        return self.store.metrics
 
     @cached_property
     def kind(self) -> Kind:
-        """What the numbers are that the model was made for."""
+        """Kind of data that the model was made for."""
         kind = from_document(self.config["data"]["kind"])
         try:
             kind.restore(torch.zeros(1, *self.config["data"]["shape"]))
         except (AttributeError, TypeError, ValueError, RuntimeError):
-            raise UserError(f"{self.folder / 'config.json'} is damaged: data/kind does not fit data/shape.") from None
+            raise UserError(f"{self._file} is damaged: data/kind does not fit data/shape.") from None
         return kind
+
+    @property
+    def _file(self) -> str:
+        return "the configuration" if self.store.folder is None else f"{self.store.folder / 'config.json'}"
 
     @cached_property
     def data(self) -> Dataset:
@@ -99,27 +121,22 @@ class Run:
             return self._data
         document = self.config["data"]
         if not document["by_name"]:
-            raise UserError(f"{self.folder} was trained on arrays given in Python; give the data to evaluate on.")
+            raise UserError(f"{self} was trained on arrays given in Python; give the data to evaluate on.")
         data = load_data(document["name"]).read_as(self.kind)
         # Runs of older versions do not say what was loaded.
         if document.get("loaded", data.fingerprint) != data.fingerprint:
             raise UserError(
-                f"{data.name} is not the data that {self.folder} was trained on, or it has changed.",
+                f"{data.name} is not the data that {self} was trained on, or it has changed.",
                 hint="bring the old data back, or name it as DATA: it is then other data, read as the model reads it.",
             )
         return data
-
-    @property
-    def metrics(self) -> list[dict[str, Any]]:
-        """A record of each epoch."""
-        return read_metrics(self.folder / "metrics.jsonl")
 
     @property
     def best(self) -> dict[str, Any]:
         """The record of the epoch that is kept; ``epochs``, ``seconds`` and ``skipped`` are the whole run's."""
         metrics = self.metrics
         if not metrics:
-            raise UserError(f"no epoch of {self.folder} is finished.")
+            raise UserError(f"no epoch of {self} is finished.")
         best = ([record for record in metrics if record["kept"]] or metrics)[-1]
         last = {"epochs": metrics[-1]["epoch"], "seconds": metrics[-1]["seconds"], "skipped": metrics[-1]["skipped"]}
         return best | last
@@ -129,25 +146,86 @@ class Run:
         self.model.to(device)
         return self
 
-    def evaluate(self, data: Dataset | None = None, **options: Any) -> dict[str, Any]:
-        """All figures of the model, see :func:`vaekit.evaluation.evaluate`.
+    @property
+    def device(self) -> torch.device:
+        """Where the model is."""
+        return next(self.model.parameters()).device
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Run:
+        """Write a run that is in memory as the run folder that training there would have left.
 
         Args:
-            data: other data of the same shape; the run's own without it.
-            options: ``split``, ``samples`` … as there.
+            folder: where; it must be new or empty.
+            overwrite: replace the run that is there.
+
+        Returns:
+            The run in that folder.
 
         Raises:
-            TypeError: if the data are not a :class:`Dataset`.
-            UserError: if they do not fit the model, or an option is wrong.
+            UserError: if the run has a folder already, or this one is in use or cannot be written.
+        """
+        if not isinstance(self.store, MemoryStore):
+            raise UserError(f"this run is in {self.folder} already.")
+        self.store.save(Path(folder), overwrite)
+        return Run(folder, self._data)
+
+    # What the verbs are about.
+
+    @property
+    def classes(self) -> tuple[int | str, ...]:
+        """The classes that the model tells apart, in the order of their numbers; none if it knows no labels."""
+        document = self.config["data"]
+        used = document.get("condition_dim", 0) or getattr(self.model, "num_classes", 0)
+        return tuple(document.get("classes", ()) or range(used)) if used else ()
+
+    def condition(self, count: int, label: Any = None) -> Tensor | None:
+        """The condition of ``count`` new rows of a model that knows classes; ``None`` for any other model.
+
+        Args:
+            count: how many rows.
+            label: the class of all of them, or that of each ``(count,)``, as they are called in the data; without it
+                classes come in turn.
+
+        Raises:
+            UserError: if there is no such class, or the model knows none, or there are not ``count``.
+        """
+        names = {f"{name}": number for number, name in enumerate(self.classes)}
+        if label is not None and not names:
+            raise UserError(f"the model of {self} knows no class {label}: it was not made with labels.")
+        if not names:
+            return None
+        given = np.resize([*names], count) if label is None else np.asarray(label)
+        if given.ndim and len(given) != count:
+            raise UserError(f"there are {count} rows of latents and {len(given)} labels beside them.")
+        called = [f"{name}" for name in np.broadcast_to(given, count)]
+        if strangers := {*called} - {*names}:
+            raise unknown(f"class of the model of {self}", min(strangers), names)
+        chosen = torch.tensor([names[name] for name in called])
+        return torch.nn.functional.one_hot(chosen, len(names)).to(self.device, torch.get_default_dtype())
+
+    def read(self, data: Any = None) -> Dataset:
+        """Rows as the model sees them, checked against it; the run's own data without any.
+
+        Raises:
+            UserError: if they do not fit the model.
         """
         if data is None:
-            data = self.data
+            chosen = self.data
         else:
-            classes = tuple(self.config["data"].get("classes", ()))
-            data = checked(data).read_as(self.kind).numbered_as(classes, others="classify" not in self.model.abilities)
-        self.check(data)
-        device = next(self.model.parameters()).device
-        return evaluate(self.model, data, device=device, open_run=load, **options)
+            # A class that the model has no use for may be a new one.
+            chosen = rows_for(data, self.kind).read_as(self.kind)
+            chosen = chosen.numbered_as(tuple(self.config["data"].get("classes", ())), others=not self.classes)
+        conditioned = self.config["data"].get("condition_dim", 0)
+        if conditioned and not chosen.condition_dim:
+            chosen = chosen.conditioned(conditioned)
+        self.check(chosen)
+        return chosen
+
+    def _rows(self, data: Any, split: str | None) -> tuple[Dataset, Split]:
+        """The data, and the rows of the split: ``test`` by default, all of rows without splits."""
+        chosen = self.read(data)
+        undivided = chosen.train.x is chosen.test.x
+        return chosen, chosen.split(split or ("all" if undivided else "test"))
 
     def check(self, data: Dataset) -> None:
         """
@@ -158,25 +236,266 @@ class Run:
         expected = tuple(self.config["data"]["shape"])
         if data.shape != expected:
             raise UserError(
-                f"the model of {self.folder} was made for examples of shape {expected}; "
-                f"those of {data.name} are {data.shape}."
+                f"the model of {self} was made for examples of shape {expected}; those of {data.name} are {data.shape}."
             )
         if type(self.kind) is not type(data.kind):
             raise UserError(
-                f"the model of {self.folder} was made for {self.kind.describe()}; "
-                f"{data.name} holds {data.kind.describe()}."
+                f"the model of {self} was made for {self.kind.describe()}; {data.name} holds {data.kind.describe()}."
             )
-        device = next(self.model.parameters()).device
+        if "encode" not in self.model.abilities:
+            return
         with evaluating(self.model, 0):
             # Twice: one row by itself passes for an example without an axis of rows.
-            batch = Loader(data.test.first(1), data.kind, device, 2).rows(torch.zeros(2, dtype=torch.long))
+            batch = Loader(data.test.first(1), data.kind, self.device, 2).rows(torch.zeros(2, dtype=torch.long))
             try:
                 self.model.encode(batch.x, batch.condition)
             except (RuntimeError, ValueError) as error:
                 raise UserError(
-                    f"{self.folder / 'config.json'} is damaged: it describes a model that does not take examples of "
-                    f"shape {expected}."
+                    f"{self._file} is damaged: it describes a model that does not take examples of shape {expected}."
                 ) from error
+
+    def _needs(self, verb: str, *abilities: str) -> None:
+        """
+        Raises:
+            UserError: if the model lacks one of the abilities.
+        """
+        if missing := [each for each in abilities if each not in self.model.abilities]:
+            raise UserError(
+                f"the model of {self} cannot {verb}: it has no ability '{missing[0]}' "
+                f"({', '.join(sorted(self.model.abilities)) or 'none'})."
+            )
+
+    # The verbs.
+
+    def encode(
+        self, data: Any = None, *, split: str | None = None, seed: int = 0, progress: Progress = quietly
+    ) -> Codes:
+        """Mean and standard deviation of q(z|x) of every row.
+
+        Args:
+            data: rows; the run's own without any.
+            split: ``train``, ``validation``, ``test`` or ``all``.
+            seed: of a dynamic binarisation.
+            progress: told the number of rows finished.
+        """
+        self._needs("encode", "encode")
+        chosen, rows = self._rows(data, split)
+        loader = Loader(rows, chosen.kind, self.device, ENCODED)
+        found = encodings(self.model, loader, seed, progress)
+        label = None if rows.label is None else chosen.written(rows.label)
+        return Codes({name: (each.mean.numpy(), each.scale.numpy()) for name, each in found.items()}, label)
+
+    def decode(
+        self, z: Any, *, label: Any = None, values: str = "mean", seed: int = 0, units: str = "data"
+    ) -> np.ndarray:
+        """What the model makes of latents, ``(rows, *example)``.
+
+        Args:
+            z: an array of all latents side by side ``(rows, units)``, or arrays by latent.
+            label: the class of all rows or of each, of a model that knows classes.
+            values: the ``mean`` of p(x|z), or a ``sample`` of it.
+            seed: of the draws.
+            units: of the ``data``, or as the ``model`` sees it.
+
+        Raises:
+            UserError: if they are no latents of the model.
+        """
+        self._needs("decode", "decode", "sample")
+        latents = latents_of(z, "z", self.model, self.device, self.condition(1))
+        conditioned = bool(self.config["data"].get("condition_dim", 0))
+        with evaluating(self.model, seed):
+            # Where the class is a latent, it is among them, unless another is asked for.
+            asked = conditioned or label is not None
+            condition = self.condition(len(next(iter(latents.values()))), label) if asked else None
+            p = self.model.decode(bare(latents), condition)
+            return self._values(p.mean if values == "mean" else p.sample(), units)
+
+    def sample(
+        self, count: int = 64, *, label: Any = None, values: str = "mean", seed: int = 0, units: str = "data"
+    ) -> np.ndarray:
+        """New data, ``(count, *example)``; z is drawn from the prior.
+
+        Args:
+            count: how many.
+            label: the class of all of them or of each, of a model that knows classes; all in turn without it.
+            values: the ``mean`` of p(x|z), or a ``sample`` of it.
+            seed: of the draws.
+            units: of the ``data``, or as the ``model`` sees it.
+        """
+        self._needs("sample", "sample")
+        with evaluating(self.model, seed):
+            p = self.model.generate(count, self.condition(count, label))
+            return self._values(p.mean if values == "mean" else p.sample(), units)
+
+    def reconstruct(
+        self,
+        data: Any = None,
+        *,
+        number: int | None = None,
+        split: str | None = None,
+        seed: int = 0,
+        units: str = "data",
+        progress: Progress = quietly,
+    ) -> Reconstruction:
+        """Rows beside the mean of p(x|z) at their codes.
+
+        Args:
+            data: rows; the run's own without any.
+            number: how many, from the first; all by default.
+            split: ``train``, ``validation``, ``test`` or ``all``.
+            seed: of a dynamic binarisation.
+            units: of the ``data``, or as the ``model`` sees it.
+            progress: told the number of rows finished.
+        """
+        self._needs("reconstruct", "encode", "decode")
+        chosen, rows = self._rows(data, split)
+        loader = Loader(rows, chosen.kind, self.device)
+        found: list[tuple[np.ndarray, np.ndarray]] = []
+        with evaluating(self.model, seed):
+            for places in torch.arange(min(number or len(rows.x), len(rows.x))).split(REBUILT):
+                batch = loader.rows(places)
+                code = centre(self.model.encode(batch.x, batch.condition))
+                mean = self.model.decode(code, batch.condition).mean
+                found.append((self._values(mean, units, chosen.kind), self._values(batch.x, units, chosen.kind)))
+                progress(len(places))
+        return Reconstruction(*(np.concatenate(column) for column in zip(*found, strict=True)))
+
+    def score(
+        self,
+        data: Any = None,
+        *,
+        samples: int = 100,
+        split: str | None = None,
+        seed: int = 0,
+        progress: Progress = quietly,
+    ) -> np.ndarray:
+        """−log p(x) of every row in nats, ``(rows,)``: how unlikely it is, of what the model sees.
+
+        Args:
+            data: rows; the run's own without any.
+            samples: draws for each row.
+            split: ``train``, ``validation``, ``test`` or ``all``.
+            seed: of the draws.
+            progress: told the number of rows finished.
+        """
+        chosen, rows = self._rows(data, split)
+        check_finite(self.model, next(iter(Loader(rows.first(100), chosen.kind, self.device, 100))))
+        batches = Loader(rows, chosen.kind, self.device, SCORED)
+        return scores(self.model, batches, samples=samples, seed=seed, progress=progress).numpy()
+
+    def threshold(
+        self, share: float = 0.01, *, samples: int = 100, seed: int = 0, progress: Progress = quietly
+    ) -> float:
+        """The score that only this share of the run's validation rows exceeds, in nats."""
+        data = self.data
+        batches = Loader(data.validation, data.kind, self.device, SCORED)
+        return threshold(scores(self.model, batches, samples=samples, seed=seed, progress=progress), 1 - share)
+
+    def impute(
+        self,
+        data: Any = None,
+        *,
+        samples: int = 1000,
+        values: str = "mean",
+        split: str | None = None,
+        seed: int = 0,
+        progress: Progress = quietly,
+    ) -> Completed:
+        """Rows with their missing cells (NaN) filled by what the model expects there, given the observed ones.
+
+        Args:
+            data: rows; the run's own without any.
+            samples: draws for each row, weighted by importance.
+            values: the ``mean`` of p(missing|observed), or a ``sample`` of it.
+            split: ``train``, ``validation``, ``test`` or ``all``.
+            seed: of the draws.
+            progress: told the number of rows finished.
+        """
+        self._needs("impute", "encode", "decode")
+        chosen, rows = self._rows(data, split)
+        options = {"samples": samples, "values": values, "seed": seed, "progress": progress}
+        x, effective = complete(self.model, rows, chosen.kind, device=self.device, **options)
+        return Completed(x, np.asarray(effective), rows.mask)
+
+    def traverse(
+        self,
+        data: Any = None,
+        *,
+        row: int = 0,
+        units: int = 10,
+        steps: int = 11,
+        reach: float = 3.0,
+        split: str | None = None,
+        seed: int = 0,
+    ) -> Traversal:
+        """What each unit of the latents does: moved alone from −reach to reach, the most used unit first.
+
+        Args:
+            data: rows; the run's own without any.
+            row: the example from which it starts; the other units stay at its posterior mean.
+            units: how many.
+            steps: values that each unit takes.
+            reach: how far a unit goes to either side of 0.
+            split: ``train``, ``validation``, ``test`` or ``all``.
+            seed: of a dynamic binarisation.
+
+        Raises:
+            UserError: if there is no such row, or no latent that is a vector of numbers.
+        """
+        self._needs("traverse", "encode", "decode")
+        chosen, rows = self._rows(data, split)
+        if not 0 <= row < len(rows.x):
+            raise UserError(f"there is no row {row}: {chosen.name} has rows 0 to {len(rows.x) - 1}.")
+        some = Loader(rows.spread(ORDERED_ON), chosen.kind, self.device, 100)
+        dense = "density" in self.model.abilities
+        kl = log_likelihood(self.model, some, 1, seed=seed).kl_dims if dense else {}
+        found = encodings(self.model, some, seed)
+        ranking = rank_units(found, {name: value.tolist() for name, value in kl.items()})
+        if not (chosen_units := ranking.units[:units]):
+            raise UserError(f"the model of {self} has no latent that is a vector of numbers: nothing to move.")
+        with evaluating(self.model, seed):
+            first = Loader(rows, chosen.kind, self.device).rows(torch.tensor([row]))
+        values = torch.linspace(-reach, reach, steps, device=self.device)
+        paths = traverse(self.model, first, chosen_units, values, seed=seed)
+        return Traversal(chosen_units, ranking, values.cpu().numpy(), paths, first.x, chosen.kind)
+
+    def evaluate(self, data: Any = None, **options: Any) -> dict[str, Any]:
+        """All figures of the model, see :func:`vaekit.evaluation.evaluate`.
+
+        Args:
+            data: rows; the run's own without any.
+            options: ``split``, ``samples`` … as there.
+
+        Raises:
+            UserError: if they do not fit the model, or an option is wrong.
+        """
+        chosen = self.read(data)
+        if data is not None and not isinstance(data, Dataset):
+            options = {"split": "all", **options}
+        return evaluate(self.model, chosen, device=self.device, open_run=load, **options)
+
+    def report(self, data: Any = None, *, out: str | Path | None = None, **options: Any) -> Path:
+        """Write one page about the run: curve, numbers, pictures, findings. It opens without the network.
+
+        Args:
+            data: rows; the run's own without any.
+            out: where; ``report.html`` in the run folder without it.
+            options: ``split``, ``samples``, ``limit``, ``seed``, ``findings`` … of :func:`vaekit.report.write_report`.
+
+        Returns:
+            Where the page is.
+        """
+        self._needs("report", "encode", "decode", "sample")
+        place = Path(out) if out is not None else self.folder / "report.html"
+        if data is not None and not isinstance(data, Dataset):
+            options = {"split": "all", **options}
+        return write_report(self, None if data is None else self.read(data), out=place, **options)
+
+    def _values(self, x: Tensor, units: str, kind: Kind | None = None) -> np.ndarray:
+        """Values as an array, in the units of the data or as the model sees them."""
+        if units not in ("data", "model"):
+            raise ValueError(f"units must be data or model, got '{units}'")
+        return ((kind or self.kind).restore(x) if units == "data" else x).detach().cpu().numpy()
 
 
 def load(folder: str | Path, data: Dataset | None = None) -> Run:

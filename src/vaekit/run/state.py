@@ -178,15 +178,19 @@ class State:
         groups["random"] = self.rng.saved()
         return groups
 
-    def save(self, path: Path) -> None:
-        """Write all of it to one file, whole or not at all; all processes call it and the first writes."""
+    def contents(self) -> tuple[dict[str, Tensor], dict[str, str]]:
+        """All of it as tensors and metadata; all processes call it."""
         tensors = {
             f"{group}:{name}": tensor for group, items in self._groups().items() for name, tensor in items.items()
         }
-        if not self.rng.world.first:
-            return
         document = {"model": self.document} if self.document else {}
-        write_tensors(path, tensors, {"counters": json.dumps(asdict(self.counters)), **document})
+        return tensors, {"counters": json.dumps(asdict(self.counters)), **document}
+
+    def save(self, path: Path) -> None:
+        """Write all of it to one file, whole or not at all; all processes call it and the first writes."""
+        tensors, metadata = self.contents()
+        if self.rng.world.first:
+            write_tensors(path, tensors, metadata)
 
     def read_counters(self, path: Path) -> dict[str, dict[str, Tensor]]:
         """Set the counters from a file and return its tensors by owner, for :meth:`restore`.
