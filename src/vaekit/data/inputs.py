@@ -42,9 +42,10 @@ def rows_of(data: Any, name: str = "the data") -> Rows:
         pair: Any = data
         return rows_of(pair[0], name)._replace(y=_labels(pair[1]))
     if isinstance(data, TensorDataset):
-        if len(data.tensors) > 2:
-            raise UserError(f"{name} has {len(data.tensors)} tensors a row: give (X, y), or X alone.")
-        return Rows(data.tensors[0], *(_labels(each) for each in data.tensors[1:]))
+        tensors: Any = data.tensors
+        if len(tensors) > 2:
+            raise UserError(f"{name} has {len(tensors)} tensors a row: give (X, y), or X alone.")
+        return Rows(*tensors)
     if isinstance(data, DataLoader):
         raise UserError(f"{name} is a DataLoader: batches are made here.", hint="give its rows: loader.dataset.")
     if isinstance(data, IterableDataset):

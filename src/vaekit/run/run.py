@@ -27,7 +27,6 @@ from vaekit.evaluation.likelihood import evaluating, log_likelihood
 from vaekit.evaluation.traversal import rank_units, traverse
 from vaekit.models.draw import bare
 from vaekit.parts.record import from_document
-from vaekit.report import write_report
 from vaekit.run.results import Codes, Completed, Reconstruction, Traversal
 from vaekit.run.store import FolderStore, MemoryStore, Store
 
@@ -485,6 +484,8 @@ class Run:
         Returns:
             Where the page is.
         """
+        from vaekit.report import write_report  # it loads matplotlib
+
         self._needs("report", "encode", "decode", "sample")
         place = Path(out) if out is not None else self.folder / "report.html"
         if data is not None and not isinstance(data, Dataset):

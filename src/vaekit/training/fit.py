@@ -77,8 +77,8 @@ def fit(
     Raises:
         ValueError: if an option is out of range, or phases are given beside what a single one would be made of.
         UserError: if the data cannot be used, or the weights are no ``float32``; if ``out`` is not empty and ``resume``
-            is not set, or holds another run; nothing is written then. If it cannot be written (no space, read-only); the last state saved
-            is kept.
+            is not set, or holds another run (nothing is written then); if it cannot be written (no space, read-only),
+            and the last state saved is kept.
         Interrupted: on Ctrl-C, with the state saved; in memory the model keeps its weights of then.
         TrainingFailed: if steps are not finite many times in a row, with the last good state saved; or if the
             validation figures were numbers after no epoch of a phase.
