@@ -475,17 +475,6 @@ def test_an_objective_of_another_shape_is_refused(what: str, said: str, tmp_path
         training.fit(plan.model, plan.data, objective=Answers(what), epochs=1, batch_size=16, out=tmp_path / "run")
 
 
-def test_arrays_are_told_to_be_made_a_data_set(tmp_path: Path) -> None:
-    plan = small_plan(epochs=1)
-    for give in (
-        lambda: training.fit(plan.model, plan.data.train.x, out=tmp_path / "run"),  # type: ignore[arg-type]
-        lambda: train(plan, tmp_path / "other").evaluate(plan.data.test.x, samples=2),  # type: ignore[arg-type]
-    ):
-        with pytest.raises(TypeError, match=r"must be a Dataset, not a ndarray: vaekit.data.as_dataset makes one"):
-            give()
-    assert not (tmp_path / "run").exists()
-
-
 def test_denormal_numbers_are_zero_while_training_and_not_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

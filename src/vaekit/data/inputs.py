@@ -108,8 +108,8 @@ def dataset_of(data: Any, validation: Any = None, *, bits: bool = False, name: s
     """A data set of what :func:`rows_of` takes; one that is a data set already stays what it is.
 
     Without ``validation`` a tenth of the rows each is set aside for validation and test. Numbers are what
-    :func:`vaekit.data.as_dataset` takes them for; where the likelihood is one of bits, numbers from 0 to 1 are
-    probabilities from which bits are drawn anew at every use.
+    :func:`vaekit.data.as_dataset` takes them for; where the likelihood is one of bits, grey levels (bytes, numbers
+    from 0 to 1) are probabilities from which bits are drawn anew at every use.
 
     Args:
         data: the rows.
@@ -132,7 +132,7 @@ def dataset_of(data: Any, validation: Any = None, *, bits: bool = False, name: s
         x = {"train": x, "validation": held.x, "test": held.x}
         y = None if y is None or held.y is None else {"train": y, "validation": held.y, "test": held.y}
     if bits and _are_shades(train.x):
-        say(f"{name} holds numbers from 0 to 1: bits are drawn from them at every use (binarization='dynamic')")
+        say(f"{name} holds grey levels: bits are drawn from them at every use (binarization='dynamic')")
         options["binarization"] = "dynamic"
     return as_dataset(x, y, **options)
 
@@ -156,10 +156,12 @@ def _missing(x: Any) -> str | None:
 
 
 def _are_shades(x: Any) -> bool:
-    """Whether the values are numbers from 0 to 1, and not only these two."""
+    """Whether the values are grey levels, 0 to 255 in bytes or numbers from 0 to 1, and not only 0 and 1."""
     if not isinstance(x, np.ndarray | torch.Tensor):
         return False
     array = np.asarray(x)
+    if array.dtype == np.uint8:
+        return find(array, lambda chunk: chunk > 1) is not None
     if array.dtype.kind != "f" or find(array, lambda chunk: (chunk < 0) | (chunk > 1)) is not None:
         return False
     return find(array, lambda chunk: (chunk > 0) & (chunk < 1)) is not None
