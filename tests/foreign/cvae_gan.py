@@ -10,6 +10,7 @@ from torch.nn.functional import log_softmax, logsigmoid
 
 import vaekit as vk
 from vaekit.data.batch import Batch
+from vaekit.errors import UserError
 from vaekit.models.draw import bare
 from vaekit.objectives import Objective, Value
 from vaekit.objectives.objective import Matching, Player, from_prior, sides
@@ -48,6 +49,8 @@ class CVAEGAN(nn.Module, Matching):
         }
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
+        if batch.mask is not None:
+            raise UserError("a critic of whole rows cannot leave out what is missing in them.")
         draw = model.draw(batch)
         fake, fantasy = draw.px.mean[0], self.fantasies(model, batch)
         value = -draw.kl.mean(0) - 0.5 * (batch.x - fake).flatten(1).square().sum(-1)
@@ -65,6 +68,8 @@ class CVAEGAN(nn.Module, Matching):
 
     def classify(self, model: Any, batch: Batch, step: Step) -> Value:
         """The classifier's value: log C(y|x) of the rows whose label is known."""
+        if batch.condition is None:
+            raise UserError("the labels are the condition: conditioned() makes it of them.")
         log_c = log_softmax(self.classifier_head(self.classifier(batch.x)), -1)
         return Value((log_c * batch.condition).sum(-1), {})
 

@@ -44,7 +44,7 @@ class DPMixture(nn.Module):
         super().__init__()
         self.shape, self.latent_dim = tuple(shape), latent_dim
         self.most_experts, self.concentration = most_experts, concentration
-        self.experts = nn.ModuleList(self._expert() for _ in range(num_experts))
+        self.experts: Any = nn.ModuleList(self._expert() for _ in range(num_experts))
 
     def _expert(self) -> vk.VAE:
         return vk.VAE(
@@ -72,12 +72,9 @@ class DPMixture(nn.Module):
     @property
     def shares(self) -> Tensor:
         """π, ``(experts,)``."""
-        like = next(self.parameters())
-        left = (self.concentration / (1 + self.concentration)) ** torch.arange(len(self.experts), device=like.device)
-        cut = left * torch.where(
-            torch.arange(len(left), device=like.device) < len(left) - 1, 1 / (1 + self.concentration), 1
-        )
-        return cut.to(like.dtype)
+        piece = 1 / (1 + self.concentration)
+        pieces = [piece * (1 - piece) ** index for index in range(len(self.experts) - 1)]
+        return next(self.parameters()).new_tensor([*pieces, 1 - sum(pieces)])
 
     def draw(self, batch: Batch, samples: int = 1, frozen_q: bool = False) -> Draw:
         if frozen_q:

@@ -10,6 +10,7 @@ from torch.nn.functional import logsigmoid
 
 import vaekit as vk
 from vaekit.data.batch import Batch
+from vaekit.errors import UserError
 from vaekit.models.draw import bare
 from vaekit.objectives import Objective, Value
 from vaekit.objectives.objective import Matching, Player, from_prior, sides
@@ -52,6 +53,8 @@ class VAEGAN(nn.Module, Matching):
         return -0.5 * (self.critic(x) - self.critic(fake)).square().sum(-1)
 
     def __call__(self, model: Any, batch: Batch, step: Step) -> Value:
+        if batch.mask is not None:
+            raise UserError("a critic of whole rows cannot leave out what is missing in them.")
         draw = model.draw(batch)
         terms = {"kl": draw.kl.mean(0), "log_features": self.log_features(batch.x, draw.px.mean[0])}
         return Value(draw.penalized(terms["log_features"] - terms["kl"]), terms)

@@ -237,7 +237,10 @@ class State:
         device = next(self.model.parameters()).device
         self.best = {name: tensor.to(device) for name, tensor in groups.get("best", {}).items()}
         self.best_networks = {name: tensor.to(device) for name, tensor in groups.get("best_networks", {}).items()}
-        self.sums = dict(groups.get("sums", {}))
+        # In the order of the players, as before: of terms with one name the last player's is shown.
+        players = [f"{player}_objective" for player in self.optimizers]
+        sums = groups.get("sums", {})
+        self.sums = {key: sums[key] for key in sorted(sums, key=lambda key: players.index(key.partition("/")[0]))}
         if self.sums.keys() != groups.get("rows", {}).keys():
             raise ValueError("it was written inside an epoch by an older version, which can finish it")
         self.rows = {name: int(rows) for name, rows in groups.get("rows", {}).items()}

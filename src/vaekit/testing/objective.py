@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -34,8 +35,9 @@ def check_objective(
     - its players own parameters of the model or of the objective, no parameter has two owners, and
       each player's value moves something of its own.
     - each player's gradient is what finite differences say.
-    - what is not observed is left out and a condition is heeded, where the model knows masks and the batch has a
-      condition; what the posterior's penalty moves, the objective moves too.
+    - what is not observed is left out, or a :class:`~vaekit.errors.UserError` says that it cannot be, where the model
+      knows masks; a condition is heeded, where the batch has one; what the posterior's penalty moves, the objective
+      moves too.
     - with a discrete likelihood the value is not above 0 on average (every weight of a sum of
       log-probabilities is positive).
     - it is rebuilt, with its tensors bit for bit.
@@ -116,8 +118,9 @@ def _check_nothing_is_dropped(objective: Any, model: Any, batch: Batch, step: St
     moved = {parameter for slope in slopes for parameter, gradient in slope.items() if gradient is not None}
     if moved & set(getattr(model, "likelihood", nn.Module()).parameters()) and batch.mask is None:
         masked = _masked(model, batch)
-        if masked is not None:
-            assert (values(masked) - plain).abs().max() > 0, f"{name} does not heed a mask: hand on the whole batch"
+        with suppress(UserError):  # an objective that cannot leave anything out (a critic of whole rows) says so
+            heeded = masked is None or (values(masked) - plain).abs().max() > 0
+            assert heeded, f"{name} does not heed a mask: hand on the whole batch"
     if batch.condition is not None:
         others = batch._replace(condition=another(batch.condition))
         assert (values(others) - plain).abs().max() > 0, f"{name} does not heed a condition: hand on the whole batch"
