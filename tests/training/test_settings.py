@@ -10,18 +10,29 @@ from training_cases import plan_of
 from vaekit import training
 from vaekit.errors import UserError
 from vaekit.objectives import ELBO
-from vaekit.training.settings import MANY_STEPS, Settings, settled
+from vaekit.training.settings import SAVED_BY_STEP, WORTH, Settings, settled
+
+MANY_STEPS = int(WORTH / SAVED_BY_STEP) + 1  # of a model so small that only the calls of Python count
 
 
-def compiled(settings: Settings, steps: int = MANY_STEPS, processes: int = 1, on: str = "cpu", **recorded: Any) -> bool:
-    chosen = settled(settings, recorded, processes=processes, steps=steps, on=on).compile
+def compiled(
+    settings: Settings, steps: int = MANY_STEPS, numbers: int = 0, processes: int = 1, on: str = "cpu", **recorded: Any
+) -> bool:
+    chosen = settled(settings, recorded, processes=processes, steps=steps, numbers=numbers, on=on).compile
     assert chosen is not None
     return chosen
 
 
 def test_long_trainings_are_compiled() -> None:
     assert compiled(Settings())
-    assert not compiled(Settings(), steps=MANY_STEPS - 1)
+    assert not compiled(Settings(), steps=MANY_STEPS - 2)
+
+
+def test_the_work_of_a_step_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert compiled(Settings(), steps=100 * 391, numbers=820_000 + 128 * 784)  # a VAE of MNIST, 100 epochs
+    assert not compiled(Settings(), steps=200 * 85, numbers=13_492 + 32 * 21)  # a table of 3,400 rows, 200 epochs
+    monkeypatch.setenv("VAEKIT_ACCELERATION", "off")
+    assert not compiled(Settings())
 
 
 def test_who_says_so_is_obeyed() -> None:
@@ -46,15 +57,15 @@ def test_neither_a_gpu_nor_several_processes_compile_by_themselves() -> None:
 def test_a_run_goes_on_as_it_is_recorded() -> None:
     assert not compiled(Settings(), compile=False)
     assert compiled(Settings(), steps=1, compile=True)
-    assert settled(Settings(), {"accumulate": 4}, processes=2, steps=1, on="cpu").accumulate == 4
-    assert settled(Settings(), {}, processes=2, steps=1, on="cpu").accumulate == 2
-    assert settled(Settings(accumulate=6), {"accumulate": 4}, processes=2, steps=1, on="cpu").accumulate == 6
+    assert settled(Settings(), {"accumulate": 4}, processes=2, steps=1, numbers=0, on="cpu").accumulate == 4
+    assert settled(Settings(), {}, processes=2, steps=1, numbers=0, on="cpu").accumulate == 2
+    assert settled(Settings(accumulate=6), {"accumulate": 4}, processes=2, steps=1, numbers=0, on="cpu").accumulate == 6
 
 
 def test_the_choice_is_written_down(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run that is given more epochs stays as it began."""
     monkeypatch.setattr("vaekit.acceleration.program.inductor", lambda graph, *_: graph)
-    monkeypatch.setattr("vaekit.training.settings.MANY_STEPS", 10)
+    monkeypatch.setattr("vaekit.training.settings.WORTH", 10 * SAVED_BY_STEP)
 
     def epochs(count: int, **options: Any) -> Any:
         plan = plan_of(ELBO(), epochs=count)  # five steps an epoch

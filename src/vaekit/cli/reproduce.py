@@ -42,7 +42,7 @@ class Options:
     """bfloat16: training rounds the factors of products, which is faster; figures stay float32 (default: float32)."""
     compile: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """Compile the steps of trainings and the estimates of log p(x): a while once, and less time for each (default:
-    where a processor is to take 10,000 steps or more)."""
+    on a processor where it would save a minute or more)."""
     no_compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Take the steps uncompiled, however many they are."""
     save: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

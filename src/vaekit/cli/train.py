@@ -103,7 +103,7 @@ class Options:
     """Microbatches of a batch, to save memory or for the processes of torchrun (default: 1 a process)."""
     compile: Annotated[bool, tyro.conf.FlagCreatePairsOff, tyro.conf.arg(help_behavior_hint="")] = False
     """Compile the steps, ten seconds or more once: a third less time in each for small layers. Needs a C++ compiler
-    (default: where a processor is to take 10,000 steps or more)."""
+    (default: on a processor where it would save a minute or more)."""
     no_compile: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Take the steps uncompiled, however many they are."""
     out: Annotated[Path | None, given("FOLDER")] = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -104,6 +105,7 @@ def fit(
         json.loads(world.all_gather_text(json.dumps(recorded))[0]),
         processes=world.size,
         steps=sum(phase.epochs for phase in phases) * -(-data_set.train.num_rows // settings.batch_size),
+        numbers=sum(each.numel() for each in model.parameters()) + settings.batch_size * math.prod(data_set.shape),
         on=device.type,
     )
     config = {

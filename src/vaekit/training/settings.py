@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from vaekit.acceleration import why_off
 from vaekit.checks import check_number, check_whole
 from vaekit.kernels import PRECISIONS
 from vaekit.objectives import Objective
@@ -13,7 +14,9 @@ from vaekit.parts.record import part
 from vaekit.schedules import Schedule, at_least
 from vaekit.training.optimizers import OPTIMIZERS, SKIPPING
 
-MANY_STEPS = 10_000  # what it takes to compile them has been gained by then
+# Whether compiling pays goes by the seconds that it would save in all steps: in each a fixed time for the calls of
+# Python, and some for every number that is moved (weights, and values of a batch). Compiling takes a quarter of WORTH.
+SAVED_BY_STEP, SAVED_BY_NUMBER, WORTH = 6e-4, 2e-9, 60.0
 OPEN = ("accumulate", "compile")  # settings that may be left to the training
 
 
@@ -78,8 +81,8 @@ class Settings:
             processes that ``torchrun`` starts; 0 for as many as there are processes. Each microbatch has its own
             noise; an objective that compares the rows of a batch sees those of a microbatch.
         compile: compile the step (:mod:`vaekit.acceleration`): some seconds at the start, less in every
-            step. It needs a C++ compiler. Sums are those of the other way to rounding. ``None`` for trainings of
-            10,000 steps or more on a processor, where it pays.
+            step. It needs a C++ compiler. Sums are those of the other way to rounding. ``None``: on a processor,
+            where a minute or more would be saved.
 
     Raises:
         ValueError: if a number is out of range, or the optimiser or the precision is not known.
@@ -117,7 +120,9 @@ class Settings:
         return self.optimizer in SKIPPING and self.precision != "float16"
 
 
-def settled(settings: Settings, recorded: Mapping[str, Any], *, processes: int, steps: int, on: str) -> Settings:
+def settled(
+    settings: Settings, recorded: Mapping[str, Any], *, processes: int, steps: int, numbers: int, on: str
+) -> Settings:
     """Settings with what was left open: as the run records it, else a microbatch a process, compiled where it pays.
 
     Args:
@@ -125,10 +130,13 @@ def settled(settings: Settings, recorded: Mapping[str, Any], *, processes: int, 
         recorded: those of the run that is gone on with.
         processes: how many train.
         steps: that are planned.
+        numbers: weights, and values of a batch.
         on: the type of the device.
     """
     settings = replace(settings, accumulate=settings.accumulate or recorded.get("accumulate") or processes)
     if settings.compile is None:
-        pays = on == "cpu" and steps >= MANY_STEPS and settings.accumulate == 1 and settings.can_be_captured
+        saved = steps * (SAVED_BY_STEP + SAVED_BY_NUMBER * numbers)
+        possible = on == "cpu" and settings.accumulate == 1 and settings.can_be_captured and not why_off()
+        pays = possible and saved >= WORTH
         settings = replace(settings, compile=bool(recorded.get("compile", pays)))
     return settings
