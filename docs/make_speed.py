@@ -20,7 +20,7 @@ What `make bench` measured, beside what was aimed at beforehand. This page is ma
 `python docs/make_speed.py`; the verdict follows from the measured figure and the aim. `benchmarks/README.md` says how
 each is measured. All programs of a comparison run in turn, each alone, and the figure is a median.
 
-On a processor steps are compiled where that would save a minute or more (see [performance](performance.md)), which takes
+On a processor steps are compiled where that would save a minute or more ([performance](performance.md)), which takes
 ten to thirty seconds before the first one; `--compile` and `--no-compile` say otherwise.
 """
 

@@ -61,6 +61,7 @@ def test_the_same_draws_give_the_same_figures(budget: int, as_written: list[Any]
     assert not said
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 def test_what_the_compiler_makes_gives_the_same_figures(own_cache: Path) -> None:
     x = (torch.rand(23, 19) < 0.4).float()

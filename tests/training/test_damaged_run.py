@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from vaekit.cli import main
 
 MANY = settings(
-    max_examples=100,
+    max_examples=40,
     derandomize=True,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-FEW = settings(MANY, max_examples=40)
+FEW = settings(MANY, max_examples=15)
 
 
 @pytest.fixture(scope="module")
