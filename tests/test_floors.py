@@ -26,7 +26,7 @@ FLOORS = [
     {"run"},
     {"training"},
     {"recipes"},
-    {"testing"},
+    {"testing", "sklearn"},
     {"papers"},
     {"cli"},
 ]

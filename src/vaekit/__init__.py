@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         recipes,
         report,
         schedules,
+        sklearn,
         testing,
         training,
     )
@@ -52,6 +53,7 @@ _MODULES = [
     "recipes",
     "report",
     "schedules",
+    "sklearn",
     "testing",
     "training",
 ]
@@ -93,6 +95,7 @@ __all__ = [
     "recipes",
     "report",
     "schedules",
+    "sklearn",
     "testing",
     "training",
 ]

@@ -14,21 +14,29 @@ MOST_ROWS = 1_000_000  # more are not searched for duplicates
 
 
 def standardized(x: Array, columns: tuple[str, ...], name: str, mask: Array | None = None) -> Real:
-    """The kind that gives training rows mean 0 and scale 1, over the cells that are observed.
+    """The kind that gives training rows mean 0 and scale 1, as :func:`scaled_kind`.
+
+    A line on stderr says which columns hold one value only.
+    """
+    kind, constant = scaled_kind(x, columns, mask)
+    if constant.any():
+        _say_constant(np.flatnonzero(constant), constant.size, columns, name)
+    return kind
+
+
+def scaled_kind(x: Array, columns: tuple[str, ...], mask: Array | None = None) -> tuple[Real, Array]:
+    """Mean and scale over the cells that are observed, and which of them hold one value only: these keep the scale 1.
 
     The rows of a table ``(rows, columns)`` are standardised column by column, anything else by one mean and scale.
-    What holds one value only keeps the scale 1, and a line on stderr says which columns do.
     """
     axes = (0,) if x.ndim == 2 else tuple(range(x.ndim))
     low, high = _range(x, axes, mask)
     mean, scale = _moments(x, axes, low, high, mask)
     constant = (low == high) | (scale < np.finfo(np.float64).tiny)
     scale = np.where(constant, 1.0, scale)
-    if constant.any():
-        _say_constant(np.flatnonzero(constant), low.size, columns, name)
     if x.ndim == 2:
-        return Real(tuple(mean.tolist()), tuple(scale.tolist()), columns)
-    return Real(float(mean), float(scale))
+        return Real(tuple(mean.tolist()), tuple(scale.tolist()), columns), constant
+    return Real(float(mean), float(scale)), constant
 
 
 def _pieces(x: Array, mask: Array | None) -> Iterator[tuple[Array, Array | None]]:
