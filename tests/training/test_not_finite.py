@@ -265,7 +265,6 @@ def test_an_epoch_of_which_nothing_is_left(tmp_path: Path) -> None:
     assert "train_model_objective" in run.metrics[1]
 
 
-@local_part("posterior/validating")
 class Validating(nn.Module):
     """As people write it, with torch's default of validated arguments."""
 

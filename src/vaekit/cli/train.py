@@ -235,9 +235,9 @@ def _rows(data_set: Any) -> str:
 def _describe(plan: Any) -> str:
     weights = sum(parameter.numel() for parameter in plan.model.parameters())
     parts = ", ".join(part.part_name for part in plan.model.children() if hasattr(part, "part_name"))
-    goals = " then ".join(
-        f"{phase.objective.part_name} for {phase.epochs} epoch{'s' * (phase.epochs > 1)}" for phase in plan.phases
-    )
+    names = [getattr(phase.objective, "part_name", type(phase.objective).__name__) for phase in plan.phases]
+    phases = zip(names, plan.phases, strict=True)
+    goals = " then ".join(f"{name} for {phase.epochs} epoch{'s' * (phase.epochs > 1)}" for name, phase in phases)
     return f"{parts}; {weights:,} weights; {goals}"
 
 

@@ -58,19 +58,20 @@ def failing_layer(module: nn.Module, call: Callable[[], object]) -> Failed | Non
     return None
 
 
-def does_not_fit(what: str, module: nn.Module, rows: Tensor, given: dict[str, Tensor], error: Exception) -> UserError:
-    """The error for a module that fails at rows.
+def does_not_fit(
+    what: str, module: nn.Module, shape: tuple[int, ...], call: Callable[[], object], error: Exception
+) -> UserError:
+    """The error for a module that has failed at rows.
 
     Args:
         what: whose module it is.
-        module: which fails.
-        rows: ``(rows, *shape)``, of which it does.
-        given: what else it is given, by name.
-        error: as which.
+        module: which has failed.
+        shape: of a row.
+        call: makes it fail again.
+        error: as which it has failed.
     """
-    shape = tuple(rows.shape[1:])
     start = f"the {what} does not take {'a single row' if module.training else 'rows'} of shape {shape}"
-    failed = failing_layer(module, lambda: module(rows, **given))
+    failed = failing_layer(module, call)
     because = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
     if failed is None or not failed.name:
         return DoesNotFit(f"{start}: {because}.")

@@ -124,7 +124,7 @@ class PlainNetwork(nn.Module):
             try:
                 features = self.module(rows, **given)
             except (RuntimeError, ValueError, IndexError) as error:
-                raise does_not_fit(self.name, self.module, rows, given, error) from error
+                raise self._does_not_fit(rows, given, error) from error
             if not isinstance(features, Tensor) or features.shape[:1] != (2,):
                 found = tuple(features.shape) if isinstance(features, Tensor) else type(features).__name__
                 raise DoesNotFit(
@@ -145,7 +145,10 @@ class PlainNetwork(nn.Module):
         try:
             return self.module(rows, **given)
         except ValueError as error:
-            raise does_not_fit(self.name, self.module, rows, given, error) from error
+            raise self._does_not_fit(rows, given, error) from error
+
+    def _does_not_fit(self, rows: Tensor, given: dict[str, Tensor], error: Exception) -> UserError:
+        return does_not_fit(self.name, self.module, tuple(rows.shape[1:]), lambda: self.module(rows, **given), error)
 
 
 class PlainHead(nn.Module):

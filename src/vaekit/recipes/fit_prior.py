@@ -23,10 +23,12 @@ from vaekit.objectives import LogPrior
 from vaekit.parts.record import from_document, to_document
 from vaekit.parts.specification import parse
 from vaekit.recipes.compose import make_part, surroundings
+from vaekit.run.brought import brought_along
 from vaekit.run.config import read_config
 from vaekit.run.folder import fresh_folder, open_folder, take_place
 from vaekit.run.metrics import rewrite_metrics
 from vaekit.run.run import Run, load
+from vaekit.run.store import FolderStore
 from vaekit.schedules import Schedule
 from vaekit.training.fit import fit
 from vaekit.training.settings import Phase
@@ -73,7 +75,7 @@ def fit_prior(
     """
     given = {"prior": prior, "epochs": epochs, "learning_rate": learning_rate, "seed": seed}
     asked = _asked(given, out, resume)
-    old = load(run.folder, run.data) if isinstance(run, Run) else load(run)
+    old = run.again() if isinstance(run, Run) else load(run)
     model, data = old.model, old.data
     if data.condition_dim == 0 and (classes := old.config["data"].get("condition_dim", 0)):
         data = data.conditioned(classes)
@@ -195,4 +197,4 @@ def _fitted_by_itself(
     folder = open_folder(folder, config, resume=resume, overwrite=overwrite)
     rewrite_metrics(folder / "metrics.jsonl", [record])
     write_tensors(folder / "model.safetensors", module_tensors(model))
-    return Run(take_place(folder), data)
+    return Run(FolderStore(take_place(folder), *brought_along(config, model, None)), data)

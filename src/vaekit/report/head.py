@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from vaekit.parts.foreign import word_for
 from vaekit.parts.specification import spelled
 from vaekit.report.material import Material
 from vaekit.report.page import command, paragraph, text
@@ -51,8 +52,7 @@ def head(material: Material, cover: Cover) -> str:
 
 def _title(material: Material) -> str:
     request = material.run.config.get("request", {})
-    part = str(material.run.config["model"].get("part", "model")).removeprefix("model/")
-    return f"{request.get('recipe', part)} on {material.run.config['data']['name']}"
+    return f"{request.get('recipe', word_for(material.run.config['model']))} on {material.run.config['data']['name']}"
 
 
 def _data(material: Material) -> str:
@@ -67,20 +67,17 @@ def _data(material: Material) -> str:
 def _model(material: Material) -> str:
     run = material.run
     model = run.model
-    parts = [f"{name} {part.part_name.partition('/')[2]}" for name, part in model.named_children() if _is_part(part)]
+    slots = ("prior", "posterior", "likelihood")
+    parts = [f"{name} {word_for(document)}" for name, document in run.config["model"].items() if name in slots]
     weights = sum(parameter.numel() for parameter in model.parameters())
     goals = " then ".join(
-        f"{phase['objective']['part'].partition('/')[2]} for {phase['epochs']} epoch{'s' * (phase['epochs'] > 1)}"
+        f"{word_for(phase['objective'])} for {phase['epochs']} epoch{'s' * (phase['epochs'] > 1)}"
         for phase in run.config["phases"]
     )
     best = run.best
     took = f"; {best['epochs']} epochs took {best['seconds']:,.0f} s, the weights of epoch {best['epoch']} are kept"
     version = f"; vaekit {run.config['vaekit']}" if "vaekit" in run.config else ""
-    return f"{', '.join(parts)}; {weights:,} weights; {goals}{took}{version}."
-
-
-def _is_part(module: object) -> bool:
-    return str(getattr(module, "part_name", "")).split("/")[0] in ("prior", "posterior", "likelihood")
+    return f"{', '.join(parts) or word_for(run.config['model'])}; {weights:,} weights; {goals}{took}{version}."
 
 
 def _repeat(material: Material) -> str:

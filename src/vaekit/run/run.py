@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +29,7 @@ from vaekit.evaluation.traversal import rank_units, traverse
 from vaekit.models.draw import bare
 from vaekit.parts.record import from_document
 from vaekit.run.results import Codes, Completed, Reconstruction, Traversal
-from vaekit.run.store import FolderStore, MemoryStore, Store
+from vaekit.run.store import FolderStore, MemoryStore
 
 ENCODED, REBUILT, SCORED = 500, 500, 100  # rows in a batch
 ORDERED_ON = 1000  # rows on which the units are put in order
@@ -53,7 +54,7 @@ class Run:
         data: the data set, if it is at hand; else it is loaded by its name when it is needed.
     """
 
-    def __init__(self, where: str | Path | Store, data: Dataset | None = None) -> None:
+    def __init__(self, where: str | Path | FolderStore | MemoryStore, data: Dataset | None = None) -> None:
         self.store: Any = FolderStore(Path(where)) if isinstance(where, str | Path) else where
         self._data = data
 
@@ -166,7 +167,15 @@ class Run:
         if not isinstance(self.store, MemoryStore):
             raise UserError(f"this run is in {self.folder} already.")
         self.store.save(Path(folder), overwrite)
-        return Run(folder, self._data)
+        return Run(self.store.opened(Path(folder)), self._data)
+
+    def again(self) -> Run:
+        """The run of a folder opened anew, with a model of its own.
+
+        Raises:
+            UserError: if the run is in memory.
+        """
+        return Run(FolderStore(self.folder, *copy.deepcopy(self.store.brought)), self._data)
 
     # What the verbs are about.
 
@@ -499,12 +508,18 @@ class Run:
         return ((kind or self.kind).restore(x) if units == "data" else x).detach().cpu().numpy()
 
 
-def load(folder: str | Path, data: Dataset | None = None) -> Run:
+def load(folder: str | Path, data: Dataset | None = None, *, model: Any = None, objective: Any = None) -> Run:
     """Open a run folder.
 
+    Args:
+        folder: the run folder.
+        data: the data set, if it is at hand.
+        model: a model made as the trained one was, if classes of it are no registered parts; it is given the weights.
+        objective: the same, of the last phase.
+
     Raises:
-        UserError: if it is not one.
+        UserError: if it is not one, or the model is another one.
     """
-    run = Run(folder, data)
-    _ = run.config
+    run = Run(FolderStore(Path(folder), model, objective), data)
+    _ = run.config if model is None else run.model
     return run

@@ -1,4 +1,4 @@
-"""Where a run is: a folder, or memory."""
+"""Where a run is: a folder, or memory. Both have its configuration, records, model and objective."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from vaekit.atomic import load_module_tensors, read_tensors, write_tensors
 from vaekit.errors import UserError
 from vaekit.kernels.noise import same_noise_after
 from vaekit.parts.record import from_document
+from vaekit.run.brought import brought_along, check_brought, check_same
 from vaekit.run.config import read_config
 from vaekit.run.folder import GROWN_FROM, OBJECTIVE, STATE, open_folder, take_place
 from vaekit.run.metrics import read_metrics, rewrite_metrics
@@ -24,37 +25,19 @@ from vaekit.run.metrics import read_metrics, rewrite_metrics
 WEIGHTS, METRICS = "model.safetensors", "metrics.jsonl"
 
 
-class Store(Protocol):
-    """What a run is made of, wherever it is.
-
-    Attributes:
-        folder: the run folder; ``None`` in memory.
-        config: as in ``config.json``.
-        metrics: a record of each epoch.
-        model: with the weights that are kept, in evaluation mode.
-        objective: of the phase that is kept, its networks with theirs.
-    """
-
-    @property
-    def folder(self) -> Path | None: ...
-    @property
-    def config(self) -> dict[str, Any]: ...
-    @property
-    def metrics(self) -> list[dict[str, Any]]: ...
-    @property
-    def model(self) -> Any: ...
-    @property
-    def objective(self) -> Any: ...
-
-
 class FolderStore:
     """A run folder: ``config.json``, ``model.safetensors``, ``metrics.jsonl``, ``state/``.
 
     Nothing in it is a pickle and only registered parts are instantiated.
+
+    Args:
+        folder: which.
+        model, objective: brought along, where their classes are no registered parts; they are given the weights.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, model: Any = None, objective: Any = None) -> None:
         self.folder = folder
+        self.brought = (model, objective)
 
     @cached_property
     def config(self) -> dict[str, Any]:
@@ -74,10 +57,13 @@ class FolderStore:
         Raises:
             UserError: if it cannot be made of the configuration, or the weights do not fit.
         """
-        with same_noise_after(torch.device("cpu")):  # which first weights are drawn from, and nobody sees
-            model = from_document(self.config["model"])
-        if not str(getattr(model, "part_name", "")).startswith("model/"):
-            raise UserError(f"{self.folder / 'config.json'} does not describe a model.")
+        if (model := self.brought[0]) is not None:
+            check_brought(model, self.config, self.folder)
+        else:
+            with same_noise_after(torch.device("cpu")):  # which first weights are drawn from, and nobody sees
+                model = from_document(self.config["model"])
+            if not str(getattr(model, "part_name", "")).startswith("model/"):
+                raise UserError(f"{self.folder / 'config.json'} does not describe a model.")
         path = self.folder / WEIGHTS
         tensors, _ = read_tensors(path)
         load_module_tensors(model, tensors, path)
@@ -91,8 +77,12 @@ class FolderStore:
         """
         path = self.folder / OBJECTIVE
         tensors, metadata = read_tensors(path)
-        with same_noise_after(torch.device("cpu")):
-            objective = from_document(self.config["phases"][int(metadata.get("phase", "0"))]).objective
+        phase = self.config["phases"][int(metadata.get("phase", "0"))]
+        if (objective := self.brought[1]) is not None:
+            check_same(phase["objective"], objective, "objective", self.folder)
+        else:
+            with same_noise_after(torch.device("cpu")):
+                objective = from_document(phase).objective
         return _with_weights(objective, tensors, path)
 
 
@@ -154,6 +144,11 @@ class MemoryStore:
         write_tensors(place / STATE, *self._state)
         if place != folder:
             take_place(place)
+
+    def opened(self, folder: Path) -> FolderStore:
+        """The folder that was saved, with copies of what no document can make."""
+        model, objective = brought_along(self.config, self._model, self._objective)
+        return FolderStore(folder, model, objective)
 
 
 def grown(config: dict[str, Any], document: str) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from vaekit import __version__
@@ -18,10 +17,11 @@ from vaekit.atomic import NEW
 from vaekit.data.dataset import Dataset
 from vaekit.data.inputs import dataset_of
 from vaekit.distributed.context import DistributedContext
-from vaekit.errors import TrainingFailed, UserError
+from vaekit.errors import TrainingFailed
 from vaekit.evaluation.fitness import is_over_bits
 from vaekit.objectives import ELBO, Objective
 from vaekit.parts.record import to_document
+from vaekit.run.brought import brought_along
 from vaekit.run.checkpointer import Checkpointer, MemoryCheckpointer
 from vaekit.run.config import FORMAT
 from vaekit.run.folder import (
@@ -31,9 +31,16 @@ from vaekit.run.folder import (
     removing_what_is_empty,
 )
 from vaekit.run.run import Run
-from vaekit.run.store import MemoryStore, grown
+from vaekit.run.store import FolderStore, MemoryStore, grown
 from vaekit.schedules import Schedule
 from vaekit.training.loop import Training
+from vaekit.training.model_checks import (
+    check_all_is_trained,
+    check_can_be_read,
+    check_weights,
+    make_lazy_parameters,
+    wrong_shape,
+)
 from vaekit.training.settings import OPEN, Phase, Settings, settled
 
 
@@ -84,8 +91,9 @@ def fit(
         TrainingFailed: if steps are not finite many times in a row, with the last good state saved; or if the
             validation figures were numbers after no epoch of a phase.
     """
-    _check_weights(model)
+    check_weights(model)
     data_set = dataset_of(data, validation, bits=is_over_bits(model))
+    make_lazy_parameters(model, data_set)
     single: dict[str, Any] = {"objective": objective, "epochs": epochs, "learning_rate": learning_rate}
     single = {name: value for name, value in single.items() if value is not None}
     if phases and single:
@@ -117,6 +125,8 @@ def fit(
         "settings": to_document(settings),
         **(note or {}),
     }
+    check_can_be_read(model, config["model"])
+    check_all_is_trained(model, phases)
     if out is None:
         return _in_memory(Training(model, data_set, phases, settings, None, quiet, world), config, data_set)
     folder = Path(world.all_gather_text(f"{out}")[0])
@@ -126,7 +136,12 @@ def fit(
 
 def _in_memory(training: Training, config: dict[str, Any], data: Dataset) -> Run:
     """Train, and keep everything in memory."""
-    training.run()
+    try:
+        training.run()
+    except Exception as error:
+        if said := wrong_shape(training.model, data, error):
+            raise said from error
+        raise
     state, checkpointer = training.state, training.checkpointer
     assert isinstance(checkpointer, MemoryCheckpointer)
     store = MemoryStore(
@@ -158,18 +173,8 @@ def _in_folder(
             in_vain = checkpointer.folder.name == NEW or not isinstance(error, TrainingFailed)
             if world.first and not checkpointer.saved and in_vain:
                 clear_folder(checkpointer.folder)
+            if not checkpointer.saved and (said := wrong_shape(training.model, data, error)):
+                raise said from error
             raise
-    return Run(world.all_gather_text(f"{checkpointer.folder}")[0], data)
-
-
-def _check_weights(model: nn.Module) -> None:
-    """
-    Raises:
-        UserError: if a weight is of another precision than the rows will be.
-    """
-    others = {each.dtype for each in model.parameters() if each.is_floating_point()} - {torch.float32}
-    if others:
-        raise UserError(
-            f"the model has weights of {others.pop()}, and training is in torch.float32.",
-            hint="model.float() makes them so; precision='bfloat16' rounds the factors of products.",
-        )
+    folder = Path(world.all_gather_text(f"{checkpointer.folder}")[0])
+    return Run(FolderStore(folder, *brought_along(config, training.model, training.phases[-1].objective)), data)

@@ -44,17 +44,20 @@ class TrainableParts(NamedTuple):
         for module in self.resting:
             module.eval()
 
+    @property
+    def still(self) -> set[int]:
+        """Identities of the model's parameters that do not move, whoever holds them."""
+        still = {id(parameter) for module in self.resting for parameter in module.parameters()}
+        moving = {id(parameter) for module in self.parts for parameter in module.parameters()}
+        return still | ({id(parameter) for parameter in self.model.parameters()} - moving)
+
     def players(self, objective: Any) -> dict[str, Player]:
         """The players of an objective that have something to move, with that alone.
 
         Raises:
             UserError: if there are none.
         """
-        still = {id(parameter) for module in self.resting for parameter in module.parameters()}
-        moving = {id(parameter) for module in self.parts for parameter in module.parameters()}
-        # Parameters that are not of the model are the objective's own.
-        still |= {id(parameter) for parameter in self.model.parameters()} - moving
-        players = {}
+        players, still = {}, self.still  # parameters that are not of the model are the objective's own
         for name, player in objective.players(self.model).items():
             parameters = [p for p in player.parameters if p.requires_grad and id(p) not in still]
             if parameters:
