@@ -275,7 +275,7 @@ class TestBeforeTheFirstStep:
                 return self.layer(x.flatten(1))
 
         def model(network: nn.Module) -> nn.Module:
-            q, p = vk.posteriors.Diagonal(network, 3), vk.likelihoods.Bernoulli(nn.Linear(3, 8), (1, 8, 8))
+            q = vk.posteriors.Diagonal(network, 3)
             p = vk.likelihoods.Bernoulli(vk.networks.MLP(3, (8,)), (1, 8, 8))
             return vk.VAE(vk.priors.StandardNormal(3), q, p)
 

@@ -33,7 +33,10 @@ def as_network(module: nn.Module, owner: object = None, *, latents: bool = False
     if not isinstance(module, nn.Module):
         raise TypeError(f"a network is a torch.nn.Module, got {module!r}")
     # As a method: a layer that is called so (of a vision transformer, say) is none that makes heads.
-    if inspect.isroutine(getattr(type(module), "head", None)):
+    makes_heads = inspect.isroutine(getattr(type(module), "head", None))
+    # A part of another kind (the way up to a ladder) has no head and asks for none.
+    of_another_kind = not getattr(type(module), "part_name", "network/").startswith("network/")
+    if makes_heads or of_another_kind:
         return module
     return PlainNetwork(module, owner, latents)
 
