@@ -45,7 +45,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize(
     ("name", "blocks"),
     [
-        ("add-a-part.md", 7),
+        ("add-a-part.md", 8),
         ("add-a-paper.md", 2),
         ("start.md", 8),
         ("own-data.md", 7),
