@@ -15,6 +15,7 @@ from vaekit.data.dataset import Dataset, Split
 from vaekit.data.kinds import Binary, Categories, Counts, Kind, Real
 from vaekit.data.labels import numbered
 from vaekit.data.missing import observed, refuse_empty_columns
+from vaekit.data.ragged import inside, is_ragged, padded
 from vaekit.data.splits import cut
 from vaekit.data.standardize import standardized, warn_of_duplicates
 from vaekit.errors import UserError, unknown
@@ -35,6 +36,8 @@ def as_dataset(
     columns: Iterable[str] = (),
     mask: Any = None,
     missing: Any = None,
+    condition: Any = None,
+    longest: int = 0,
     whole: bool = False,
     name: str = "array",
     source: str = "",
@@ -44,7 +47,8 @@ def as_dataset(
     Args:
         x: numpy array or torch tensor, ``(rows, …)``; or a map of ``train`` and maybe ``validation`` and ``test``
             to arrays. Images ``(rows, H, W)`` get a channel axis, ``(rows, H, W, C)`` with 1 or 3 channels are
-            turned to ``(rows, C, H, W)``.
+            turned to ``(rows, C, H, W)``. A list of sequences of different lengths, ``(steps, channels)`` or whole
+            numbers ``(steps,)``, is padded: the model sees a mask, and the lengths.
         y: labels ``(rows,)``, numbers or words, −1 for unknown; or a map like ``x``. Classes are numbered in order.
         kind: ``binary``, ``grey``, ``real``, ``counts``, ``categories`` or a kind itself; by default 0/1 is binary,
             ``uint8`` is grey levels, floating point is real, and non-negative integers are counts.
@@ -60,6 +64,9 @@ def as_dataset(
         columns: names of the columns of a table ``(rows, columns)``.
         mask: of the shape of ``x``, true where it is observed; or a map like ``x``.
         missing: ``nan`` if NaN stands for what was not observed; without it NaN is refused.
+        condition: what the model is conditioned on, ``(rows, …)``: attributes, an image, as the network sees them; or
+            a map like ``x``. A label is made a condition by :meth:`Dataset.conditioned`.
+        longest: steps that sequences are padded to; those of the longest one by default.
         whole: do not cut: all rows, in their order, are every split that ``x`` does not give.
         name: what error messages call it.
         source: where it came from, for people.
@@ -67,23 +74,36 @@ def as_dataset(
     Raises:
         UserError: if the data cannot be used: what, where, what to do.
     """
-    arrays = {part: _array(value, _called(name, part, x)) for part, value in _parts(x, name).items()}
+    given, lengths = _parts(x, name), {}
+    titles = {part: _called(name, part, x) for part in given}
+    if is_ragged(given):
+        if mask is not None:
+            raise UserError(f"a mask is given for {name}, whose rows differ in length: write NaN for missing values.")
+        given, lengths = padded(given, titles, longest)
+        mask = {part: inside(lengths[part], array.shape) for part, array in given.items()}
+    arrays = {part: _array(value, titles[part]) for part, value in given.items()}
     if len({array.shape[1:] for array in arrays.values()}) > 1:
         shapes = ", ".join(f"{part} {array.shape[1:]}" for part, array in arrays.items())
         raise UserError(f"the rows of {name} differ in shape: {shapes}.")
     columns = _columns(columns, arrays["train"], name)
     labels, classes = numbered(arrays, {} if y is None else _parts(y, f"the labels of {name}"), name)
-    titles = {part: _called(name, part, x) for part in arrays}
+    conditions = _conditions({} if condition is None else _parts(condition, f"the condition of {name}"), arrays, name)
     arrays, masks = observed(arrays, mask, missing, titles)
     chosen = replace(Checked(arrays, titles, columns).choose(kind, binarization), columns=columns)
     scales = _standardizes(standardize, chosen, kind, name)
     # Only a kind asked for by its word takes numbers in [0, 1] for grey levels.
     factor = 1 if isinstance(kind, Kind) else 255
+
+    def layout(array: Array) -> Array:
+        return array if lengths else _image_layout(array, chosen)
+
     splits = {
         part: Split(
-            _image_layout(_stored(array, chosen, factor, titles[part]), chosen),
+            layout(_stored(array, chosen, factor, titles[part])),
             labels.get(part),
-            mask=_image_layout(masks[part], chosen) if masks else None,
+            condition=conditions.get(part),
+            mask=layout(masks[part]) if masks else None,
+            length=lengths.get(part),
         )
         for part, array in arrays.items()
     }
@@ -99,7 +119,7 @@ def as_dataset(
     if whole and len(left) == 2:
         splits = dict.fromkeys(PARTS, splits["test"])
     # A finished model may be asked for a column of which nothing is known.
-    if not whole:
+    if not whole and not lengths:
         refuse_empty_columns(splits["train"].mask, columns, name)
     if scales:
         chosen = standardized(splits["train"].x, columns, name, splits["train"].mask)
@@ -108,6 +128,25 @@ def as_dataset(
         name, chosen, *three, num_classes=len(classes), source=source or name, by_name=False, classes=classes
     )
     return result.refilled()
+
+
+def _conditions(given: dict[str, Any], arrays: dict[str, Array], name: str) -> dict[str, Array]:
+    """Conditions as the network sees them, by part.
+
+    Raises:
+        UserError: if they are not there for each row of each part, or differ in shape.
+    """
+    if given and given.keys() != arrays.keys():
+        raise UserError(f"conditions of {name} are given for {', '.join(given)}, and rows for {', '.join(arrays)}.")
+    result = {part: _array(value, f"the condition of {name}").astype(np.float32) for part, value in given.items()}
+    for part, array in result.items():
+        if len(array) != len(arrays[part]):
+            raise UserError(f"{name} has {len(arrays[part])} rows and {len(array)} conditions beside them.")
+        if not np.isfinite(array).all():
+            raise UserError(f"the condition of {name} has values that are not finite.")
+    if len({array.shape[1:] for array in result.values()}) > 1:
+        raise UserError(f"the conditions of {name} differ in shape.")
+    return result
 
 
 def _columns(columns: Iterable[str], x: Array, name: str) -> tuple[str, ...]:

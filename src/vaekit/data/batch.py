@@ -13,11 +13,13 @@ class Batch(NamedTuple):
     Attributes:
         x: ``(batch, *event)``.
         label: ``(batch,)`` integers, −1 where not observed; ``None`` if there are none.
-        condition: ``(batch, condition_dim)``, what the model is conditioned on, or ``None``.
+        condition: ``(batch, *shape)``, what the model is conditioned on (a label, attributes, an image), or ``None``.
         mask: true where x is observed, ``(batch, *event)``, or ``None`` if all of it is.
+        length: ``(batch,)`` integers, steps on the first axis of x that are no padding; ``None`` if all are as long.
     """
 
     x: Tensor
     label: Tensor | None = None
     condition: Tensor | None = None
     mask: Tensor | None = None
+    length: Tensor | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -27,9 +28,10 @@ class Split(NamedTuple):
         label: ``(rows,)`` integers, −1 where unknown; ``None`` if the set has no labels.
         order: row numbers that make one epoch; ``None`` for each row once.
         Rows that are to be seen more often (few labelled ones, say) are listed more often.
-        condition: ``(rows, condition_dim)``, what the model is conditioned on, or ``None``.
+        condition: ``(rows, *shape)``, what the model is conditioned on, or ``None``.
         mask: ``(rows, *stored_shape)``, true where x is observed, or ``None`` if all of it is. Elsewhere x holds
         the neutral value of its kind.
+        length: ``(rows,)`` integers, steps of the first axis before the padding, where the mask is false; or ``None``.
     """
 
     x: np.ndarray
@@ -37,6 +39,7 @@ class Split(NamedTuple):
     order: np.ndarray | None = None
     condition: np.ndarray | None = None
     mask: np.ndarray | None = None
+    length: np.ndarray | None = None
 
     @property
     def num_rows(self) -> int:
@@ -61,8 +64,9 @@ class Split(NamedTuple):
         )
 
     def _rows(self, which: slice | np.ndarray) -> Split:
-        label, condition, mask = (c if c is None else c[which] for c in (self.label, self.condition, self.mask))
-        return Split(self.x[which], label, None, condition, mask)
+        beside = (self.label, self.condition, self.mask, self.length)
+        label, condition, mask, length = (column if column is None else column[which] for column in beside)
+        return Split(self.x[which], label, None, condition, mask, length)
 
     def columns_in(self, order: list[int]) -> Split:
         """The columns of a table in another order."""
@@ -125,8 +129,10 @@ class Dataset:
             what = f"{stored[1]} × {stored[2]} {_images(kind.adjective, stored[0])}"
         else:
             what = f"{sizes} {kind.unit}"
-        mask = self.train.mask
-        gaps = "" if mask is None else f"{1 - mask.mean():.0%} missing"
+        mask, length = self.train.mask, self.train.length
+        if length is not None:
+            what = f"sequences of up to {sizes} {kind.unit}"
+        gaps = "" if mask is None or length is not None else f"{1 - mask.mean():.0%} missing"
         return ", ".join(piece for piece in (what, kind.detail, gaps) if piece)
 
     @property
@@ -138,6 +144,7 @@ class Dataset:
             "kind": to_document(self.kind),
             "shape": list(self.shape),
             "condition_dim": self.condition_dim,
+            **({} if self._by_label else {"condition_shape": list(self.condition_shape)}),
             "classes": list(self.classes),
             "fingerprint": self.fingerprint,
             "loaded": self.labelled or self.fingerprint,
@@ -208,6 +215,11 @@ class Dataset:
                 digest.update(np.ascontiguousarray(split.label).tobytes())
             if split.mask is not None:
                 digest.update(np.packbits(split.mask[rows]).tobytes())
+            if split.length is not None:
+                digest.update(split.length.tobytes())
+            if split.condition is not None and not _is_label(split):
+                digest.update(f"{split.condition.shape}".encode())
+                digest.update(np.ascontiguousarray(split.condition[rows]).tobytes())
         return digest.hexdigest()
 
     def has(self, split: str) -> bool:
@@ -235,12 +247,23 @@ class Dataset:
             None,
             joined([split.condition for split in distinct]),
             joined([split.mask for split in distinct]),
+            joined([split.length for split in distinct]),
         )
 
     @property
     def condition_dim(self) -> int:
-        """Length of the condition, 0 without one."""
-        return 0 if self.train.condition is None else self.train.condition.shape[1]
+        """Numbers in the condition of a row, 0 without one."""
+        return math.prod(self.condition_shape) if self.condition_shape else 0
+
+    @property
+    def condition_shape(self) -> tuple[int, ...]:
+        """Shape of the condition of a row, empty without one."""
+        return () if self.train.condition is None else self.train.condition.shape[1:]
+
+    @property
+    def _by_label(self) -> bool:
+        """Whether the condition is the label, or there is none."""
+        return self.train.condition is None or _is_label(self.train)
 
     def conditioned(self, num_classes: int = 0) -> Dataset:
         """The same data with the label, one-hot, as its condition; zeros where a label is not known.
@@ -297,6 +320,14 @@ class Dataset:
         order = np.concatenate([np.arange(len(label)), np.tile(np.sort(kept), repeats)])
         train = self.train._replace(label=partly, order=order)
         return replace(self, train=train, labelled=self.labelled or self.fingerprint)
+
+
+def _is_label(split: Split) -> bool:
+    """Whether the condition of the rows is their label, one-hot, as :meth:`Dataset.conditioned` makes it."""
+    label, condition = split.label, split.condition
+    if label is None or condition is None or condition.ndim != 2 or label.max(initial=-1) >= condition.shape[1]:
+        return False
+    return bool(np.array_equal(condition, np.arange(condition.shape[1]) == label[:, None]))
 
 
 def column_order(columns: tuple[str, ...], wanted: tuple[str, ...], name: str) -> list[int] | None:

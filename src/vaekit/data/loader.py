@@ -91,6 +91,7 @@ class Loader:
         self._label = None if split.label is None else torch.from_numpy(split.label).long().to(self.device)
         self._condition = None if split.condition is None else torch.from_numpy(split.condition).to(self.device)
         self._mask = None if split.mask is None else torch.from_numpy(split.mask).to(self.device)
+        self._length = None if split.length is None else torch.from_numpy(split.length).to(self.device)
 
     @property
     def mapped(self) -> bool:
@@ -186,6 +187,8 @@ class Loader:
         return Window(rows.to(self.device), table.to(self.device), torch.from_numpy(places).to(self.device))
 
     def _batch(self, rows: Tensor, stored: Tensor) -> Batch:
-        columns = (self._label, self._condition, self._mask)
-        label, condition, mask = (column if column is None else column.index_select(0, rows) for column in columns)
-        return Batch(self.kind.prepare(stored), label, condition, mask)
+        beside = (self._label, self._condition, self._mask, self._length)
+        return Batch(
+            self.kind.prepare(stored),
+            *(column if column is None else column.index_select(0, rows) for column in beside),
+        )

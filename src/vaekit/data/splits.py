@@ -45,7 +45,8 @@ def cut(split: Split, shares: dict[str, float], seed: int, name: str) -> dict[st
     for part, count in {"train": rows - sum(counts.values()), **counts}.items():
         piece = slice(start, start + count) if mapped else np.sort(order[start : start + count])
         x = split.x[piece] if isinstance(piece, slice) else take(split.x, piece)
-        label, mask = (column if column is None else column[piece] for column in (split.label, split.mask))
-        result[part] = Split(x, label, mask=mask)
+        beside = (split.label, split.condition, split.mask, split.length)
+        label, condition, mask, length = (column if column is None else column[piece] for column in beside)
+        result[part] = Split(x, label, None, condition, mask, length)
         start += count
     return result

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from vaekit.errors import UserError
+
+
+@functools.cache
+def _takes_mask(kind: type[Distribution]) -> bool:
+    """Whether a distribution answers ``log_prob(x, mask)`` itself: a sequence, an autoregressive image."""
+    return "mask" in inspect.signature(kind.log_prob).parameters
 
 
 def log_prob(distribution: Distribution, value: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -30,9 +39,12 @@ def log_prob(distribution: Distribution, value: Tensor, mask: Tensor | None = No
         )
     if mask is None:
         return distribution.log_prob(value)
+    if _takes_mask(type(distribution)):
+        return distribution.log_prob(value, mask)  # type: ignore[call-arg]
     if not isinstance(distribution, Independent):
         raise UserError(
-            f"missing values need a likelihood that factorises over elements; {type(distribution).__name__} does not."
+            "missing values need a likelihood that factorises over elements, or answers log_prob(x, mask) itself; "
+            f"{type(distribution).__name__} does not."
         )
     per_element = distribution.base_dist.log_prob(value)
     event = per_element.dim() - distribution.reinterpreted_batch_ndims

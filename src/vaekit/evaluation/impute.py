@@ -15,6 +15,7 @@ from vaekit.data.dataset import Split
 from vaekit.data.kinds import Kind
 from vaekit.data.loader import Loader
 from vaekit.data.missing import fill
+from vaekit.data.ragged import inside
 from vaekit.evaluation.likelihood import budget_of, chunks, elements_per_draw, evaluating, without_chance
 from vaekit.kernels.double import double
 from vaekit.models.draw import bare
@@ -117,14 +118,18 @@ def complete(
         The rows, ``(rows, *stored)``, and the effective samples of those with gaps.
     """
     x = np.asarray(rows.x)
-    gaps = np.empty(0, int) if rows.mask is None else np.flatnonzero(~rows.mask.reshape(len(x), -1).all(1))
+    # Padding is no gap.
+    mask = rows.mask if rows.mask is None or rows.length is None else rows.mask | ~inside(rows.length, rows.mask.shape)
+    gaps = np.empty(0, int) if mask is None else np.flatnonzero(~mask.reshape(len(x), -1).all(1))
     if not len(gaps):
         return x, torch.empty(0)
+    assert mask is not None
     assert rows.mask is not None
     condition = None if rows.condition is None else rows.condition[gaps]
-    some = Split(x[gaps], condition=condition, mask=rows.mask[gaps])
+    length = None if rows.length is None else rows.length[gaps]
+    some = Split(x[gaps], condition=condition, mask=rows.mask[gaps], length=length)
     result = impute(model, Loader(some, kind, device, batch_size), **options)
-    filled = fill(some.x, rows.mask[gaps], kind.nearest(result.x).numpy())
+    filled = fill(some.x, mask[gaps], kind.nearest(result.x).numpy())
     x = x.astype(filled.dtype)
     x[gaps] = filled
     return x, result.effective_samples

@@ -14,6 +14,7 @@ from vaekit.distributions.chain import LatentCache, levels
 from vaekit.distributions.masked import log_prob
 from vaekit.evaluation.likelihood import prior_is_bound, without_chance
 from vaekit.models.draw import bare, beside, named
+from vaekit.models.encode import encoded
 
 
 def why_no_ratio(model: Any, batch: Batch) -> str | None:
@@ -29,7 +30,7 @@ def why_no_ratio(model: Any, batch: Batch) -> str | None:
         return "the posterior is without chance (a code for each row)"
     if getattr(model, "prior", None) is None:
         return "the model does not name its prior"
-    if not getattr(model.encode(batch.x, batch.condition), "has_density", True):
+    if not getattr(encoded(model, batch), "has_density", True):
         return "the density of z is known only together with that of its momentum"
     return None
 
@@ -47,7 +48,7 @@ def why_not_real(model: Any, batch: Batch) -> str | None:
     if prior_is_bound(model):
         return "log p(z) of its prior is itself an estimate, with draws of its own"
     before = LatentCache()
-    for name, conditional in levels(model.encode(batch.x, batch.condition)).items():
+    for name, conditional in levels(encoded(model, batch)).items():
         q = conditional(before)
         support = _support(q)
         if getattr(support, "is_discrete", False):
@@ -80,7 +81,7 @@ class Joint:
     def __init__(self, model: Any, batch: Batch) -> None:
         self._model = model
         self._batch = batch
-        self._q = model.encode(batch.x, batch.condition)
+        self._q = encoded(model, batch)
         self._p = model.prior(batch.condition)
         # Side by side in the order of the prior, the shape of each.
         some = named(self._q.sample(torch.Size([1])))

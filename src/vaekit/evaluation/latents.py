@@ -19,6 +19,7 @@ from vaekit.distributions.moments import moments
 from vaekit.errors import UserError
 from vaekit.evaluation.collect import Column
 from vaekit.evaluation.likelihood import evaluating
+from vaekit.models.encode import encoded
 
 ACTIVE_ABOVE = 0.01
 
@@ -49,7 +50,7 @@ def encodings(
     with evaluating(model, seed):
         for batch in batches:
             before = LatentCache()
-            for name, conditional in levels(model.encode(batch.x, batch.condition)).items():
+            for name, conditional in levels(encoded(model, batch)).items():
                 q = conditional(before)
                 before[name], scale = moments(q)
                 discrete[name] = bool(getattr(q.support, "is_discrete", False))

@@ -18,6 +18,7 @@ from vaekit.evaluation.context import EvaluationContext, Line, at_least, error_o
 from vaekit.evaluation.joint import why_no_ratio
 from vaekit.evaluation.likelihood import budget_of, evaluating
 from vaekit.models.draw import bare, named
+from vaekit.models.encode import encoded
 from vaekit.parts.record import part
 
 
@@ -67,7 +68,7 @@ def split_kl(
     with evaluating(model, seed):
         if why := why_no_split(model, draws):
             raise UserError(f"the KL cannot be split: {why}.")
-        q = model.encode(draws.x, draws.condition)
+        q = encoded(model, draws)
         z = named(q.sample())
         log_own = q.log_prob(bare(z))
         prior = model.prior(draws.condition)
@@ -83,9 +84,8 @@ def split_kl(
         rows = 0
         for batch in batches:
             for start in range(0, len(batch.x), most):
-                x = batch.x[start : start + most]
-                condition = None if batch.condition is None else batch.condition[start : start + most]
-                some = model.encode(x, condition)
+                here = slice(start, start + most)
+                some = encoded(model, Batch._make(None if column is None else column[here] for column in batch))
                 if log_q_each is None:
                     log_q = torch.logaddexp(log_q, some.log_prob(across).logsumexp(1))
                     continue
@@ -111,7 +111,7 @@ def why_no_split(model: Any, batch: Batch) -> str | None:
     """
     if reason := why_no_ratio(model, batch):
         return reason
-    here, there = (list(levels(p)) for p in (model.prior(batch.condition), model.encode(batch.x, batch.condition)))
+    here, there = (list(levels(p)) for p in (model.prior(batch.condition), encoded(model, batch)))
     return None if set(here) == set(there) else f"a latent is summed out ({', '.join(sorted({*here} ^ {*there}))})"
 
 
@@ -175,15 +175,13 @@ class KLSplit:
 
 def _picked(batches: Iterable[Batch], rows: Tensor) -> Batch:
     """The rows of some numbers ``(picked,)`` as they stand in batches of all rows; what the model encodes of them."""
-    columns: tuple[list[Tensor], list[Tensor]] = [], []
+    columns: list[list[Tensor]] = [[] for _ in Batch._fields]
     start = 0
     for batch in batches:
         stop = start + len(batch.x)
         here = (rows[(rows >= start) & (rows < stop)] - start).to(batch.x.device)
-        for column, values in zip(columns, (batch.x, batch.condition), strict=True):
+        for column, values in zip(columns, batch, strict=True):
             if values is not None:
                 column.append(values[here])
         start = stop
-    x, condition = (torch.cat(column) if column else None for column in columns)
-    assert x is not None
-    return Batch(x, condition=condition)
+    return Batch._make(torch.cat(column) if column else None for column in columns)._replace(label=None)

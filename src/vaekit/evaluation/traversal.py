@@ -12,6 +12,7 @@ from vaekit.data.batch import Batch
 from vaekit.distributions.moments import centre
 from vaekit.evaluation.latents import Encoding
 from vaekit.evaluation.likelihood import evaluating
+from vaekit.models.encode import encoded
 
 
 class Unit(NamedTuple):
@@ -81,10 +82,10 @@ def traverse(model: Any, batch: Batch, units: Sequence[Unit], values: Tensor, *,
         ``(units, steps, *event)``.
     """
     with evaluating(model, seed):
-        mean = centre(model.encode(batch.x, batch.condition))
+        mean = centre(encoded(model, batch))
         paths = [moved(mean, unit, values) for unit in units]
         steps = len(values)
-        condition = None if batch.condition is None else batch.condition.expand(steps, -1)
+        condition = None if batch.condition is None else batch.condition.expand(steps, *batch.condition.shape[1:])
         return torch.stack([model.decode(path, condition).mean for path in paths])
 
 

@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 from vaekit.data.batch import Batch
 from vaekit.errors import UserError
 from vaekit.models.draw import bare
+from vaekit.models.encode import encoded
 from vaekit.networks.failing_layer import DoesNotFit
 from vaekit.networks.plain import has_lazy_parameters
 
@@ -64,7 +65,7 @@ def _run(model: Any, rows: Batch | None) -> None:
                 if rows is None:
                     rows = Batch(next(iter(z.values())).new_zeros(1, *p.event_shape))
             if rows is not None and "encode" in abilities:
-                model.encode(rows.x, condition).sample()
+                encoded(model, rows._replace(condition=condition)).sample()
             if rows is not None and has_lazy_parameters(model):
                 model.draw(rows._replace(label=None))
     finally:

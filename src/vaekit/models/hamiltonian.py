@@ -16,6 +16,7 @@ from vaekit.errors import UserError
 from vaekit.models.draw import Draw, Latent, check_one_space
 from vaekit.models.dry_run import try_dry_run
 from vaekit.models.vae import VAE
+from vaekit.networks.observed import observed
 from vaekit.parts.record import part
 
 
@@ -152,6 +153,6 @@ class Hamiltonian(nn.Module):
             p = self.likelihood(z, batch.condition)
             return prior.log_prob(z) + log_prob(p, batch.x, batch.mask)
 
-        start = self.posterior(batch.x, batch.condition)
+        start = self.posterior(batch.x, batch.condition, **observed(self.posterior, batch.mask, batch.length))
         check_one_space(prior, start)
         return Evolved(start, Leapfrog(log_joint, self.step_sizes, self.cooling))

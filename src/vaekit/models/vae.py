@@ -12,6 +12,8 @@ from vaekit.distributions.masked import log_prob
 from vaekit.errors import UserError
 from vaekit.models.draw import Draw, bare, draw_latents, named
 from vaekit.models.dry_run import try_dry_run
+from vaekit.models.encode import encoded
+from vaekit.networks.observed import observed
 from vaekit.parts.record import part
 
 
@@ -61,7 +63,7 @@ class VAE(nn.Module):
         """Draw K latents for each row and evaluate all densities; ``frozen_q`` as of :func:`draw_latents`."""
         # The prior first: in training a code book moves on once the posterior has rounded a batch to it.
         prior = self.prior(batch.condition)
-        latents, penalty = draw_latents(self.posterior(batch.x, batch.condition), prior, samples, frozen_q)
+        latents, penalty = draw_latents(encoded(self, batch), prior, samples, frozen_q)
         # The draw lets go of the cache with the function that makes p(x|z): its states are as large as what a backward
         # pass keeps.
         return Draw(
@@ -71,9 +73,11 @@ class VAE(nn.Module):
             px=lambda: self.likelihood(bare(latents.cache), batch.condition),
         )
 
-    def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:
-        """q(z|x), batch shape ``(batch,)``."""
-        return self.posterior(x, condition)
+    def encode(
+        self, x: Tensor, condition: Tensor | None = None, mask: Tensor | None = None, length: Tensor | None = None
+    ) -> Distribution:
+        """q(z|x), batch shape ``(batch,)``; mask and length of the rows reach networks that ask for them."""
+        return self.posterior(x, condition, **observed(self.posterior, mask, length))
 
     def decode(self, z: Tensor | dict[str, Tensor], condition: Tensor | None = None) -> Distribution:
         """p(x|z), batch shape that of z; several latents by name, in any order.

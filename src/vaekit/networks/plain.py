@@ -45,7 +45,8 @@ class PlainNetwork(nn.Module):
     """A module that maps one axis of rows ``(rows, *in_shape)`` to features ``(rows, *feature_shape)``.
 
     Shapes are found by a dry pass, when the first input is there; parameters of heads have none before it. Several
-    latents are read side by side. A condition is passed on if ``forward`` has an argument ``condition``.
+    latents are read side by side. A condition is passed on if ``forward`` has an argument ``condition``,
+    mask and lengths if it has ``mask`` or ``length``.
 
     Args:
         module, owner, latents: as of :func:`as_network`.
@@ -68,11 +69,11 @@ class PlainNetwork(nn.Module):
         self.condition_dims = 1
         self._waiting: list[PlainHead] = []  # heads without a shape
 
-    def forward(self, x: Tensor | Mapping[str, Tensor], condition: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor | Mapping[str, Tensor], condition: Tensor | None = None, **observed: Tensor) -> Tensor:
         x = side_by_side(list(x.values())) if isinstance(x, Mapping) else x
         self._check_condition(condition)
         if self.in_shape is None or self.feature_shape is None:
-            self.in_shape, self.feature_shape = self._settle(x, condition)
+            self.in_shape, self.feature_shape = self._settle(x, condition, observed)
         axes = x.dim() - len(self.in_shape)
         if tuple(x.shape[axes:]) != self.in_shape:
             raise DoesNotFit(f"the {self.name} takes rows of shape {self.in_shape}, and was given {tuple(x.shape)}.")
@@ -83,6 +84,8 @@ class PlainNetwork(nn.Module):
             own = condition.shape[axes_of_condition:]
             given["condition"] = condition.expand(*leading, *own).reshape(-1, *own)
             x = x.expand(*leading, *self.in_shape)
+        for name, each in observed.items():
+            given[name] = each.expand(*leading, *each.shape[1:]).reshape(-1, *each.shape[1:])
         rows = x.reshape(-1, *self.in_shape)
         if self.training and len(rows) == 1:
             features = self._one_row(rows, given)
@@ -112,7 +115,9 @@ class PlainNetwork(nn.Module):
         if condition is None and self.needs_condition:
             raise UserError(f"the {self.name} takes a condition, and was given none.")
 
-    def _settle(self, x: Tensor, condition: Tensor | None) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    def _settle(
+        self, x: Tensor, condition: Tensor | None, observed: Mapping[str, Tensor]
+    ) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Shapes of a row and of its features, found by a dry pass of zeros; heads that wait for them are made."""
         axes = _axes_of_latents(self.module, x) if self.latents else x.dim() - 1
         in_shape = tuple(x.shape[x.dim() - max(0, axes) :])
@@ -124,6 +129,10 @@ class PlainNetwork(nn.Module):
             rows = torch.zeros(2, *in_shape, dtype=like.dtype, device=like.device)
             if condition is not None:
                 given["condition"] = rows.new_zeros(2, *condition.shape[condition.dim() - condition_dims :])
+            if "mask" in observed:
+                given["mask"] = rows.new_ones(2, *observed["mask"].shape[1:], dtype=torch.bool)
+            if "length" in observed:
+                given["length"] = torch.full((2,), in_shape[0], device=rows.device)
             try:
                 features = self.module(rows, **given)
             except (RuntimeError, ValueError, IndexError) as error:

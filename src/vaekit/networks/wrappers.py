@@ -109,8 +109,8 @@ class LogInput(nn.Module):
         super().__init__()
         self.network = as_network(network, self)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        return self.network(torch.log1p(x), condition)
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> Tensor:
+        return self.network(torch.log1p(x), condition, **observed)
 
     def head(self, out_shape: tuple[int, ...]) -> nn.Module:
         return self.network.head(out_shape)

@@ -10,6 +10,7 @@ from torch.nn.functional import logsigmoid
 
 from vaekit.data.batch import Batch
 from vaekit.models.draw import beside
+from vaekit.models.encode import encoded
 from vaekit.networks.mlp import MLP
 from vaekit.objectives.objective import Matching, Player, Value, from_prior
 from vaekit.parts.record import part
@@ -59,7 +60,7 @@ class Adversarial(nn.Module, Matching):
     def discriminate(self, model: Any, batch: Batch, step: Step) -> Value:
         """The critic's own value: log D(z′) + log(1 − D(z))."""
         with torch.no_grad():
-            z = beside(model.encode(batch.x, batch.condition).sample())
+            z = beside(encoded(model, batch).sample())
         real, fake = self.logit(beside(from_prior(model, batch))), self.logit(z)
         accuracy = 0.5 * ((real > 0).to(z.dtype) + (fake <= 0).to(z.dtype))
         return Value(logsigmoid(real) + logsigmoid(-fake), {"critic_accuracy": accuracy})

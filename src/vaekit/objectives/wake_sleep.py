@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vaekit.data.batch import Batch
 from vaekit.errors import UserError
 from vaekit.models.draw import bare
+from vaekit.models.encode import encoded
 from vaekit.objectives.objective import Objective, Player, Value, from_prior, sides
 from vaekit.parts.record import part
 from vaekit.schedules import Step, at_least
@@ -101,4 +102,4 @@ def _log_q(model: Any, x: Tensor, batch: Batch, z: dict[str, Tensor]) -> Tensor:
             "wake–sleep needs the density of the posterior, and this one puts all mass in one place.",
             hint="use a posterior with a density (diagonal, cholesky), or another objective.",
         )
-    return model.encode(x, batch.condition).log_prob(bare(z))
+    return encoded(model, batch._replace(x=x)).log_prob(bare(z))

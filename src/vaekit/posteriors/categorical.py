@@ -67,8 +67,8 @@ class Categorical(nn.Module):
         """τ after the steps taken so far."""
         return (self.start * (-self.rate * self.steps).exp()).clamp_min(self.minimum)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> OneHots:
-        logits = self.head(self.network(x, condition))
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> OneHots:
+        logits = self.head(self.network(x, condition, **observed))
         q = OneHots(logits, self.temperature, hard=self.straight_through or not self.training)
         self.steps = self.steps + float(self.training)
         return q

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from vaekit.distributions import chain
 from vaekit.networks.network import side_by_side
+from vaekit.networks.observed import observed
 from vaekit.parts.record import part
 
 
@@ -38,13 +39,15 @@ class Chain(nn.Module):
     def has_density(self) -> bool:
         return all(getattr(level, "has_density", True) for level in self.levels.values())
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> chain.Chain:
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed_of_x: Tensor) -> chain.Chain:
         given = [] if condition is None else [condition]
 
         def conditional(level: nn.Module):
+            asked = observed(level, observed_of_x.get("mask"), observed_of_x.get("length"))
+
             def distribution(before: dict[str, Tensor]):
                 conditions = [*before.values(), *given]
-                return level(x, side_by_side(conditions) if conditions else None)
+                return level(x, side_by_side(conditions) if conditions else None, **asked)
 
             return distribution
 

@@ -35,7 +35,7 @@ class Cholesky(nn.Module):
         self.latent_dim = latent_dim
         self.minimum_scale = checked_minimum(minimum_scale)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> CholeskyNormal:
-        loc, raw, below = self.head(self.network(x, condition)).split([1, 1, self.latent_dim], dim=-2)
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> CholeskyNormal:
+        loc, raw, below = self.head(self.network(x, condition, **observed)).split([1, 1, self.latent_dim], dim=-2)
         scale_tril = below.tril(-1) + torch.diag_embed(positive(raw.squeeze(-2), self.minimum_scale))
         return CholeskyNormal(loc.squeeze(-2), scale_tril)

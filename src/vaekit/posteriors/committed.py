@@ -47,8 +47,8 @@ class Committed(nn.Module):
         self.rate = rate
         self.lowest, self.highest = scales_of(rate)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Independent:
-        above, raw = self.head(self.network(x, condition)).unbind(-2)
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> Independent:
+        above, raw = self.head(self.network(x, condition, **observed)).unbind(-2)
         scale = self.lowest + (self.highest - self.lowest) * raw.sigmoid()
         # Of rounding, at either end, the square may be a hair below 0.
         square = (2 * self.rate + 1 + 2 * scale.log() - scale.square()).clamp_min(0) + softplus(above)

@@ -33,7 +33,7 @@ class Diagonal(nn.Module):
         self.head = self.network.head((2, latent_dim))
         self.minimum_scale = checked_minimum(minimum_scale)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Independent:
-        loc, raw = self.head(self.network(x, condition)).unbind(-2)
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> Independent:
+        loc, raw = self.head(self.network(x, condition, **observed)).unbind(-2)
         scale = positive(raw, self.minimum_scale)
         return Independent(Normal(loc, scale, validate_args=False), 1, validate_args=False)

@@ -50,8 +50,8 @@ class InverseAutoregressive(nn.Module):
         self.start = ContextualNormal(network, latent_dim, context_dim, minimum_scale)
         self.steps = nn.ModuleList(AutoregressiveStep(latent_dim, context_dim, hidden) for _ in range(length))
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Flow:
-        return bent(self.steps, *self.start(x, condition))
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> Flow:
+        return bent(self.steps, *self.start(x, condition, **observed))
 
 
 @part("posterior/coupling", paper="Dinh et al. 2017, section 3.2; Rezende & Mohamed 2015")
@@ -91,8 +91,8 @@ class Coupling(nn.Module):
         self.start = ContextualNormal(network, latent_dim, context_dim, minimum_scale)
         self.steps = nn.ModuleList(CouplingStep(latent_dim, context_dim, hidden) for _ in range(length))
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Flow:
-        return bent(self.steps, *self.start(x, condition))
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> Flow:
+        return bent(self.steps, *self.start(x, condition, **observed))
 
 
 class ContextualNormal(nn.Module):
@@ -105,8 +105,8 @@ class ContextualNormal(nn.Module):
         self.context_head = self.network.head((context_dim,))
         self.minimum_scale = checked_minimum(minimum_scale)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        features = self.network(x, condition)
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        features = self.network(x, condition, **observed)
         loc, raw = self.head(features).unbind(-2)
         return loc, positive(raw, self.minimum_scale), self.context_head(features)
 

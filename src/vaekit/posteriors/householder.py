@@ -43,8 +43,8 @@ class Householder(nn.Module):
         self.next = nn.ModuleList(Linear(latent_dim, latent_dim) for _ in range(length - 1))
         self.minimum_scale = checked_minimum(minimum_scale)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> HouseholderNormal:
-        loc, raw, vector = self.head(self.network(x, condition)).unbind(-2)
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> HouseholderNormal:
+        loc, raw, vector = self.head(self.network(x, condition, **observed)).unbind(-2)
         vectors = [vector]
         for layer in self.next:
             vectors.append(layer(vectors[-1]))

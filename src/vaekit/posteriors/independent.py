@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from vaekit.distributions.chain import Chain
+from vaekit.networks.observed import observed
 from vaekit.parts.record import part
 
 
@@ -31,6 +32,9 @@ class Independent(nn.Module):
     def has_density(self) -> bool:
         return all(getattr(level, "has_density", True) for level in self.levels.values())
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Chain:
-        made = {name: level(x, condition) for name, level in self.levels.items()}
+    def forward(self, x: Tensor, condition: Tensor | None = None, **given: Tensor) -> Chain:
+        made = {
+            name: level(x, condition, **observed(level, given.get("mask"), given.get("length")))
+            for name, level in self.levels.items()
+        }
         return Chain({name: lambda before, q=q: q for name, q in made.items()})

@@ -40,7 +40,7 @@ class LowRank(nn.Module):
         self.rank = rank
         self.minimum_scale = checked_minimum(minimum_scale)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> LowRankNormal:
-        loc, raw, columns = self.head(self.network(x, condition)).split([1, 1, self.rank], dim=-2)
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> LowRankNormal:
+        loc, raw, columns = self.head(self.network(x, condition, **observed)).split([1, 1, self.rank], dim=-2)
         variance = positive(raw.squeeze(-2), self.minimum_scale).square()
         return LowRankNormal(loc.squeeze(-2), columns.mT, variance, validate_args=False)

@@ -29,5 +29,5 @@ class Point(nn.Module):
         self.network = as_network(network, self)
         self.head = self.network.head((latent_dim,))
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> PointMass:
-        return PointMass(self.head(self.network(x, condition)))
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> PointMass:
+        return PointMass(self.head(self.network(x, condition, **observed)))

@@ -47,8 +47,8 @@ class Quantized(nn.Module):
         self.head = self.network.head((codebook.code_dim, *grid))  # type: ignore[arg-type]
         self.commitment = commitment
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Rounded:
-        vectors = self.head(self.network(x, condition))
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> Rounded:
+        vectors = self.head(self.network(x, condition, **observed))
         embedding: Tensor = self.codebook.embedding  # type: ignore[assignment]
         indices = nearest_on_grid(embedding, vectors)
         codes = on_grid(embedding[indices])

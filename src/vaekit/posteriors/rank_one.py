@@ -39,7 +39,7 @@ class RankOne(nn.Module):
         self.head = self.network.head((3, latent_dim))
         self.minimum_scale = checked_minimum(minimum_scale)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> RankOneNormal:
-        loc, raw, direction = self.head(self.network(x, condition)).unbind(-2)
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> RankOneNormal:
+        loc, raw, direction = self.head(self.network(x, condition, **observed)).unbind(-2)
         precision = positive(raw, self.minimum_scale).reciprocal()
         return RankOneNormal(loc, precision.square(), direction * precision / math.sqrt(direction.shape[-1]))

@@ -38,6 +38,6 @@ class VonMisesFisher(nn.Module):
         self.network, self.latent_dim = as_network(network, self), latent_dim
         self.head = self.network.head((latent_dim + 1,))
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Direction:
-        direction, raw = self.head(self.network(x, condition)).split([self.latent_dim, 1], dim=-1)
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> Direction:
+        direction, raw = self.head(self.network(x, condition, **observed)).split([self.latent_dim, 1], dim=-1)
         return Direction(normalize(direction, dim=-1), self.latent_dim * positive(raw.squeeze(-1)))

@@ -17,6 +17,7 @@ from vaekit.evaluation.doctor import Finding, examine, patient_of
 from vaekit.evaluation.latents import Encoding, encodings
 from vaekit.evaluation.likelihood import evaluating
 from vaekit.evaluation.traversal import Ranking, rank_units, traverse
+from vaekit.models.encode import encoded
 from vaekit.plots.grid import is_image
 
 SAMPLES_SHOWN, ROWS_SHOWN, UNITS_SHOWN, STEPS, RANGE = 64, 32, 10, 11, 3.0
@@ -86,7 +87,7 @@ def gather(
     shown = ROWS_SHOWN if pictures else len(rows.x)
     with evaluating(model, seed):
         batch = loader.rows(torch.arange(min(shown, len(rows.x))))
-        reconstruction = model.decode(centre(model.encode(batch.x, batch.condition)), batch.condition).mean
+        reconstruction = model.decode(centre(encoded(model, batch)), batch.condition).mean
         count = SAMPLES_SHOWN if pictures else max(SAMPLES_SHOWN, len(rows.x))
         p = model.generate(count, _every_class(run, count, device))
         drawn = p.mean if pictures else p.sample()

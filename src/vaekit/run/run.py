@@ -27,6 +27,7 @@ from vaekit.evaluation.latents import encodings, latents_of
 from vaekit.evaluation.likelihood import evaluating, log_likelihood
 from vaekit.evaluation.traversal import rank_units, traverse
 from vaekit.models.draw import bare
+from vaekit.models.encode import encoded
 from vaekit.parts.record import from_document
 from vaekit.run.results import Codes, Completed, Reconstruction, Traversal
 from vaekit.run.store import FolderStore, MemoryStore
@@ -256,7 +257,7 @@ class Run:
             # Twice: one row by itself passes for an example without an axis of rows.
             batch = Loader(data.test.first(1), data.kind, self.device, 2).rows(torch.zeros(2, dtype=torch.long))
             try:
-                self.model.encode(batch.x, batch.condition)
+                encoded(self.model, batch)
             except (RuntimeError, ValueError) as error:
                 raise UserError(
                     f"{self._file} is damaged: it describes a model that does not take examples of shape {expected}."
@@ -362,7 +363,7 @@ class Run:
         with evaluating(self.model, seed):
             for places in torch.arange(min(number or len(rows.x), len(rows.x))).split(REBUILT):
                 batch = loader.rows(places)
-                code = centre(self.model.encode(batch.x, batch.condition))
+                code = centre(encoded(self.model, batch))
                 mean = self.model.decode(code, batch.condition).mean
                 found.append((self._values(mean, units, chosen.kind), self._values(batch.x, units, chosen.kind)))
                 progress(len(places))

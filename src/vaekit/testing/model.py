@@ -15,6 +15,7 @@ from vaekit.distributions.masked import log_prob
 from vaekit.distributions.supports import support_of_one
 from vaekit.errors import UserError
 from vaekit.models.draw import Draw, bare
+from vaekit.models.encode import encoded
 from vaekit.testing.copies import precise
 from vaekit.testing.finite import every_binary, grid_number
 from vaekit.testing.posterior import flat_mean
@@ -227,7 +228,7 @@ def _check_rows(model: Any, batch: Batch, name: str) -> None:
         return Batch(batch.x[rows], *(None if item is None else item[rows] for item in batch[1:]))
 
     def answers(batch: Batch) -> dict[str, Tensor]:
-        q = model.encode(batch.x, batch.condition)
+        q = encoded(model, batch)
         p = model.decode(q.mean, batch.condition)
         return {"mean of q(z|x)": flat_mean(q), "mean of p(x|z)": p.mean, "log p(x|mean)": p.log_prob(batch.x)}
 

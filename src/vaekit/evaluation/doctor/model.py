@@ -15,6 +15,7 @@ from vaekit.evaluation import fitness
 from vaekit.evaluation.doctor.course import IDLE
 from vaekit.evaluation.doctor.finding import Finding, collapse, overfitting
 from vaekit.evaluation.likelihood import bound, evaluating
+from vaekit.models.encode import encoded
 
 Batches = Sequence[Batch]
 NEXT_TO_NOTHING = 0.05  # of the spread of the data: a scale below it makes a peak of the density
@@ -54,7 +55,7 @@ def decoder_ignores_z(model: Any, batches: Batches, seed: int) -> Finding | None
         for batch in batches:
             if len(batch.x) < 2:
                 continue
-            z = centre(model.encode(batch.x, batch.condition))
+            z = centre(encoded(model, batch))
             other = {k: v.roll(1, 0) for k, v in z.items()} if isinstance(z, dict) else z.roll(1, 0)
             own += log_prob(model.decode(z, batch.condition), batch.x, batch.mask).sum().item()
             swapped += log_prob(model.decode(other, batch.condition), batch.x, batch.mask).sum().item()
@@ -95,7 +96,7 @@ def vanishing_scale(model: Any, batch: Batch, seed: int = 0, columns: Sequence[s
     if not learns_its_scale(model):
         return None
     with evaluating(model, seed):
-        p = model.decode(centre(model.encode(batch.x, batch.condition)), batch.condition)
+        p = model.decode(centre(encoded(model, batch)), batch.condition)
     scale = getattr(getattr(p, "base_dist", p), "scale", None)
     if not isinstance(scale, Tensor):
         return None
@@ -138,7 +139,7 @@ def unfit_likelihood(model: Any, batch: Batch, seed: int = 0) -> Finding | None:
         what = f"the data holds only the values {low.item():g} and {high.item():g}, and p(x|z) is a density: on so few "
         return Finding("unfit-likelihood", f"{what}values it can grow without end", cure)
     with evaluating(model, seed):
-        mean = model.decode(centre(model.encode(x, batch.condition)), batch.condition).mean
+        mean = model.decode(centre(encoded(model, batch._replace(x=x))), batch.condition).mean
     outside = ((mean < -0.05) | (mean > 1.05)).double().mean().item()
     if outside < 0.05:
         return None
