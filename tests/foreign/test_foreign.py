@@ -10,6 +10,8 @@ import cvae_gan
 import dp_mixture
 import factor_vae
 import gmvae
+import lstm_vae
+import numpy as np
 import pytest
 import torch
 import vae_gan
@@ -19,6 +21,7 @@ from training_cases import metrics, small_digits, stop_after
 import vaekit as vk
 from vaekit.data.loader import Loader
 from vaekit.errors import Interrupted
+from vaekit.models.encode import encoded
 from vaekit.parts import record
 from vaekit.testing import check_model, check_objective
 
@@ -28,6 +31,7 @@ MODELS: dict[str, ModuleType] = {
     "vae-gan": vae_gan,
     "cvae-gan": cvae_gan,
     "dp-mixture": dp_mixture,
+    "lstm": lstm_vae,
 }
 # In the list of parts only for these tests: no other test is to see them.
 HOMES = {module.__name__ for module in MODELS.values()}
@@ -43,6 +47,10 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def rows(name: str) -> vk.data.Dataset:
+    if name == "lstm":
+        stream = np.random.default_rng(0)
+        lengths = stream.integers(2, 7, 100)
+        return vk.data.as_dataset([np.arange(length) % 3 for length in lengths], kind="categories")
     data = small_digits(80)
     return data.conditioned() if name == "cvae-gan" else data
 
@@ -114,3 +122,21 @@ def test_an_expert_that_was_opened_is_trained_and_written_down(tmp_path: Path) -
     before: Any = dp_mixture.make(rows("dp-mixture"))[0]
     assert len(before.experts) == 1
     torch.testing.assert_close(vk.load(tmp_path / "run").model.shares, torch.tensor([0.5, 0.25, 0.25]))
+
+
+def test_rows_of_mixed_lengths_are_as_each_alone_without_its_padding() -> None:
+    torch.manual_seed(0)
+    data = rows("lstm")
+    model: Any = lstm_vae.make(data)[0].double()
+    batch = first(data, 6)
+    assert batch.length is not None
+    assert len(set(batch.length.tolist())) > 1
+    batch = batch._replace(x=batch.x.double())
+    q = encoded(model, batch)
+    draw = model.draw(batch)
+    for row, length in enumerate(batch.length.tolist()):
+        alone = vk.Batch(batch.x[row : row + 1, :length])
+        torch.testing.assert_close(encoded(model, alone).mean, q.mean[row : row + 1])
+        p = lstm_vae.Steps(lstm_vae.LSTMLikelihood((length, 3), 2).double(), draw.z[:, row : row + 1])
+        p.likelihood.load_state_dict(model.likelihood.state_dict())
+        torch.testing.assert_close(p.log_prob(alone.x), draw.log_px[:, row : row + 1])

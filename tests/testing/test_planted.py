@@ -380,3 +380,92 @@ def test_a_generator_of_other_data_than_the_density_has(monkeypatch: pytest.Monk
     monkeypatch.setattr(vk.VAE, "generate", lambda self, count, condition: ones.expand(torch.Size([count])))
     with pytest.raises(AssertionError, match=r"the share of each x in generate\(\)"):
         check_model(model(), rows())
+
+
+class ReadsPadding(nn.Module):
+    """It asks for lengths and reads all steps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(2, 4)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None, length: Tensor | None = None) -> Tensor:
+        return self.layer(x).mean(-2)
+
+
+class HeedsLength(ReadsPadding):
+    def forward(self, x: Tensor, condition: Tensor | None = None, length: Tensor | None = None) -> Tensor:
+        h = self.layer(x)
+        if length is None:
+            return h.mean(-2)
+        there = torch.arange(x.shape[-2]) < length[:, None]
+        return (h * there[..., None]).sum(-2) / length[:, None]
+
+
+class NoMask(Altered):
+    """It takes a mask and leaves nothing out."""
+
+    support = constraints.independent(constraints.real, 2)
+
+    def log_prob(self, value: Tensor, mask: Tensor | None = None) -> Tensor:
+        return self.base.log_prob(value)
+
+
+@vk.part("likelihood/planted-sequence")
+class Sequence(vk.likelihoods.Gaussian):
+    plain = True
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Any:
+        p = super().forward(z, condition)
+        return p if self.plain else NoMask(p)
+
+
+del config._REGISTRY["likelihood/planted-sequence"]
+
+
+def sequences(network: nn.Module) -> tuple[vk.VAE, vk.Batch]:
+    torch.manual_seed(0)
+    lengths = torch.tensor([3, 1, 2])
+    mask = (torch.arange(3) < lengths[:, None])[..., None].expand(3, 3, 2)
+    posterior = vk.posteriors.Diagonal(network, 2)
+    model = vk.VAE(vk.priors.StandardNormal(2), posterior, Sequence(vk.networks.MLP(2, hidden=(4,)), (3, 2)))
+    batch = vk.Batch(torch.randn(3, 3, 2), mask=mask, length=lengths)
+    model.draw(batch)
+    return model, batch
+
+
+def test_padding_that_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaekit.testing.model.check_rebuilds", lambda *_: None)  # the networks are no parts
+    check_model(*sequences(HeedsLength()))
+    with pytest.raises(AssertionError, match=r"mean of q\(z\|x\) with other values where nothing is observed"):
+        check_model(*sequences(ReadsPadding()))
+    monkeypatch.setattr(Sequence, "plain", False)
+    with pytest.raises(AssertionError, match=r"log p\(x\|z\) with other values where nothing is observed"):
+        check_model(*sequences(HeedsLength()))
+
+
+class OneForAll(nn.Module):
+    """It gives all rows the condition of the first one."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.network, self.head = network, network.head
+
+    def forward(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        return self.network(z, None if condition is None else condition[:1].expand(condition.shape))
+
+
+def test_conditions_that_do_not_go_with_their_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vaekit.testing.model.check_rebuilds", lambda *_: None)
+    batch = vk.Batch(torch.rand(3, 7).round(), condition=torch.randn(3, 1, 2, 2))
+
+    def conditional(wrap: Callable[[Any], Any]) -> vk.VAE:
+        torch.manual_seed(0)
+        encoder, decoder = (vk.networks.MLP(width, (4,), condition_dim=(1, 2, 2)) for width in (7, 2))
+        likelihood = vk.likelihoods.Bernoulli(decoder, (7,))
+        likelihood.network = wrap(decoder)
+        return vk.VAE(vk.priors.StandardNormal(2), vk.posteriors.Diagonal(encoder, 2), likelihood)
+
+    check_model(conditional(lambda network: network), batch)
+    with pytest.raises(AssertionError, match="of a permuted batch"):
+        check_model(conditional(OneForAll), batch)

@@ -144,7 +144,7 @@ class Dataset:
             "kind": to_document(self.kind),
             "shape": list(self.shape),
             "condition_dim": self.condition_dim,
-            **({} if self._by_label else {"condition_shape": list(self.condition_shape)}),
+            **({"condition_shape": list(self.condition_shape)} if self.conditioned_on == "array" else {}),
             "classes": list(self.classes),
             "fingerprint": self.fingerprint,
             "loaded": self.labelled or self.fingerprint,
@@ -261,9 +261,11 @@ class Dataset:
         return () if self.train.condition is None else self.train.condition.shape[1:]
 
     @property
-    def _by_label(self) -> bool:
-        """Whether the condition is the label, or there is none."""
-        return self.train.condition is None or _is_label(self.train)
+    def conditioned_on(self) -> str | None:
+        """``label`` where the condition is the label, ``array`` where it was given, ``None`` without one."""
+        if self.train.condition is None:
+            return None
+        return "label" if _is_label(self.train) else "array"
 
     def conditioned(self, num_classes: int = 0) -> Dataset:
         """The same data with the label, one-hot, as its condition; zeros where a label is not known.
@@ -323,7 +325,7 @@ class Dataset:
 
 
 def _is_label(split: Split) -> bool:
-    """Whether the condition of the rows is their label, one-hot, as :meth:`Dataset.conditioned` makes it."""
+    """Whether the condition of some rows is their label, one-hot, as :meth:`Dataset.conditioned` makes it."""
     label, condition = split.label, split.condition
     if label is None or condition is None or condition.ndim != 2 or label.max(initial=-1) >= condition.shape[1]:
         return False

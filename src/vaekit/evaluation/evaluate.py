@@ -145,7 +145,7 @@ def evaluate(
     Returns:
         The figures by name (``elbo``, ``nll``, ``nll_standard_error``, ``log_px``, ``kl``,
         ``active_units`` …; ``None`` where skipped), the protocol (``samples``, ``split``,
-        ``examples``, ``binarization``, ``condition``: ``label`` if they are given it) and
+        ``examples``, ``binarization``, ``condition``: ``label`` or ``array`` if they are given one) and
         ``skipped``, by evaluator, with the reason.
 
     Raises:
@@ -197,7 +197,7 @@ def evaluate(
         # Where cells are missing, p(x) is that of the observed ones: the share of them.
         "observed": 1.0 if rows.mask is None else float(rows.mask.mean()),
         "binarization": data.kind.binarization,
-        "condition": None if rows.condition is None else "label",
+        "condition": data.conditioned_on,
         "data": data.name,
         "unit": "nats per example",
         # Of standardised data: log p in the units of the data is log p as given less this.

@@ -31,7 +31,7 @@ class ConvolutionalEncoder(nn.Module):
         in_shape: ``(channels, height, width)`` of one image.
         channels: channels after each convolution.
         activation: ``relu``, ``tanh``, ``softplus``, ``silu``, ``elu`` or ``leaky-relu``.
-        condition_dim: length of the condition, 0 without one.
+        condition_dim: length of the condition, or its shape (it is flattened); 0 without one.
         initialization: ``torch``, ``glorot``, ``he`` or ``small``.
 
     >>> import torch
@@ -46,14 +46,15 @@ class ConvolutionalEncoder(nn.Module):
         in_shape: tuple[int, int, int],
         channels: tuple[int, ...] = (32, 64),
         activation: str = "relu",
-        condition_dim: int = 0,
+        condition_dim: Shape = 0,
         initialization: str = "torch",
     ) -> None:
         super().__init__()
         depth = len(channels)
         widths = (in_shape[0], *channels)
         self.layers = nn.ModuleList(nn.Conv2d(a, b, kernel_size=3, stride=2, padding=1) for a, b in pairwise(widths))
-        self.first_condition = Linear(condition_dim, channels[0], bias=False) if condition_dim else None
+        self.condition_shape = condition_dim
+        self.first_condition = Linear(size(condition_dim), channels[0], bias=False) if condition_dim else None
         self.feature_shape = (channels[-1], halvings(in_shape[1], depth)[-1], halvings(in_shape[2], depth)[-1])
         self.activation = activation_of(activation)
         self.initialization = initialization
@@ -61,7 +62,7 @@ class ConvolutionalEncoder(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = over_leading(self.layers[0], x, 3)
-        added = of_condition(self.first_condition, condition)
+        added = of_condition(self.first_condition, condition, self.condition_shape)
         h = h if added is None else h + added[..., None, None]
         h = self.activation(h)
         for layer in self.layers[1:]:
@@ -91,7 +92,7 @@ class ConvolutionalDecoder(nn.Module):
         image_shape: ``(channels, height, width)`` of one image.
         channels: as of the encoder that it mirrors, from the image inwards; the first is that of the features.
         activation: ``relu``, ``tanh``, ``softplus``, ``silu``, ``elu`` or ``leaky-relu``.
-        condition_dim: length of the condition, 0 without one.
+        condition_dim: length of the condition, or its shape (it is flattened); 0 without one.
         initialization: ``torch``, ``glorot``, ``he`` or ``small``.
 
     Raises:
@@ -109,7 +110,7 @@ class ConvolutionalDecoder(nn.Module):
         image_shape: tuple[int, int, int],
         channels: tuple[int, ...] = (32, 64),
         activation: str = "relu",
-        condition_dim: int = 0,
+        condition_dim: Shape = 0,
         initialization: str = "torch",
     ) -> None:
         super().__init__()
@@ -125,7 +126,8 @@ class ConvolutionalDecoder(nn.Module):
                 raise ValueError(f"codes on a {in_shape[1:]} grid do not fit: the image {image_shape} needs {grid[1:]}")
             self.first = nn.Conv2d(in_shape[0], channels[0], kernel_size=3, padding=1)
             self.event_dims = 3
-        self.first_condition = Linear(condition_dim, channels[0], bias=False) if condition_dim else None
+        self.condition_shape = condition_dim
+        self.first_condition = Linear(size(condition_dim), channels[0], bias=False) if condition_dim else None
         ends = (*channels[1:], channels[-1])
         # From n to 2n − 1 or 2n: the output padding makes up for odd sizes.
         self.layers = nn.ModuleList(
@@ -139,7 +141,7 @@ class ConvolutionalDecoder(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = over_leading(self.first, x, self.event_dims)
-        added = of_condition(self.first_condition, condition)
+        added = of_condition(self.first_condition, condition, self.condition_shape)
         h = h if added is None else h + added[..., None, None]
         h = self.activation(h)
         for layer in self.layers:

@@ -30,7 +30,7 @@ class MLP(nn.Module):
         in_shape: shape of one input; it is flattened.
         hidden: widths of the layers.
         activation: ``relu``, ``tanh``, ``softplus``, ``silu``, ``elu`` or ``leaky-relu``.
-        condition_dim: length of the condition, 0 without one.
+        condition_dim: length of the condition, or its shape (it is flattened); 0 without one.
         initialization: ``torch``, ``glorot``, ``he`` or ``small``.
 
     >>> import torch
@@ -43,15 +43,15 @@ class MLP(nn.Module):
         in_shape: Shape,
         hidden: tuple[int, ...] = (300, 300),
         activation: str = "relu",
-        condition_dim: int = 0,
+        condition_dim: Shape = 0,
         initialization: str = "torch",
     ) -> None:
         super().__init__()
         if not hidden or min(hidden) < 1:
             raise ValueError(f"hidden must be widths from 1, got {hidden}; the network 'linear' has no hidden layer")
-        self.event_dims = dimensions(in_shape)
+        self.event_dims, self.condition_shape = dimensions(in_shape), condition_dim
         self.first = Linear(size(in_shape), hidden[0])
-        self.first_condition = Linear(condition_dim, hidden[0], bias=False) if condition_dim else None
+        self.first_condition = Linear(size(condition_dim), hidden[0], bias=False) if condition_dim else None
         self.rest = nn.ModuleList(Linear(a, b) for a, b in pairwise(hidden))
         self.activation = activation_of(activation)
         self.features = hidden[-1]
@@ -60,7 +60,7 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = self.first(x.flatten(-self.event_dims))
-        added = of_condition(self.first_condition, condition)
+        added = of_condition(self.first_condition, condition, self.condition_shape)
         h = h if added is None else h + added
         h = self.activation(h)
         for layer in self.rest:
@@ -80,7 +80,7 @@ class GatedMLP(nn.Module):
     Args:
         in_shape: shape of one input; it is flattened.
         hidden: widths of the layers.
-        condition_dim: length of the condition, 0 without one.
+        condition_dim: length of the condition, or its shape (it is flattened); 0 without one.
         initialization: ``torch``, ``glorot``, ``he`` or ``small``.
 
     >>> import torch
@@ -92,22 +92,22 @@ class GatedMLP(nn.Module):
         self,
         in_shape: Shape,
         hidden: tuple[int, ...] = (300, 300),
-        condition_dim: int = 0,
+        condition_dim: Shape = 0,
         initialization: str = "he",
     ) -> None:
         super().__init__()
         widths = (size(in_shape), *hidden)
-        self.event_dims = dimensions(in_shape)
+        self.event_dims, self.condition_shape = dimensions(in_shape), condition_dim
         # Content and gate are the two halves of one matrix product, as glu takes them: h ⊙ σ(g).
         self.layers = nn.ModuleList(Linear(a, 2 * b) for a, b in pairwise(widths))
-        self.first_condition = Linear(condition_dim, 2 * hidden[0], bias=False) if condition_dim else None
+        self.first_condition = Linear(size(condition_dim), 2 * hidden[0], bias=False) if condition_dim else None
         self.features = hidden[-1]
         self.initialization = initialization
         initialize(self, initialization)
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = self.layers[0](x.flatten(-self.event_dims))
-        added = of_condition(self.first_condition, condition)
+        added = of_condition(self.first_condition, condition, self.condition_shape)
         h = h if added is None else h + added
         h = glu(h)
         for layer in self.layers[1:]:
@@ -131,7 +131,7 @@ class ResidualMLP(nn.Module):
         in_shape: shape of one input; it is flattened.
         width: length of h.
         depth: number of blocks.
-        condition_dim: length of the condition, 0 without one.
+        condition_dim: length of the condition, or its shape (it is flattened); 0 without one.
 
     Raises:
         ValueError: if width or depth is not positive.
@@ -141,19 +141,19 @@ class ResidualMLP(nn.Module):
     torch.Size([5, 2, 64])
     """
 
-    def __init__(self, in_shape: Shape, width: int = 512, depth: int = 2, condition_dim: int = 0) -> None:
+    def __init__(self, in_shape: Shape, width: int = 512, depth: int = 2, condition_dim: Shape = 0) -> None:
         super().__init__()
         if width < 1 or depth < 1:
             raise ValueError(f"width and depth must be at least 1, got {width} and {depth}")
-        self.event_dims = dimensions(in_shape)
+        self.event_dims, self.condition_shape = dimensions(in_shape), condition_dim
         self.first = Linear(size(in_shape), width)
-        self.first_condition = Linear(condition_dim, width, bias=False) if condition_dim else None
+        self.first_condition = Linear(size(condition_dim), width, bias=False) if condition_dim else None
         self.blocks = nn.ModuleList(scaled(dense_block(1, width, width), depth**-0.5) for _ in range(depth))
         self.features = width
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         h = self.first(x.flatten(-self.event_dims))
-        added = of_condition(self.first_condition, condition)
+        added = of_condition(self.first_condition, condition, self.condition_shape)
         h = h if added is None else h + added
         for block in self.blocks:
             h = h + block(h)
@@ -169,22 +169,22 @@ class Affine(nn.Module):
 
     Args:
         in_shape: shape of one input.
-        condition_dim: length of the condition, 0 without one.
+        condition_dim: length of the condition, or its shape (it is flattened); 0 without one.
 
     >>> import torch
     >>> Affine((1, 4, 4))(torch.zeros(3, 1, 4, 4)).shape
     torch.Size([3, 16])
     """
 
-    def __init__(self, in_shape: Shape, condition_dim: int = 0) -> None:
+    def __init__(self, in_shape: Shape, condition_dim: Shape = 0) -> None:
         super().__init__()
-        self.event_dims = dimensions(in_shape)
-        self.features = size(in_shape) + condition_dim
+        self.event_dims, self.condition_shape = dimensions(in_shape), condition_dim
+        self.features = size(in_shape) + size(condition_dim)
         self.of_condition = nn.Identity() if condition_dim else None
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         flat = x.flatten(-self.event_dims)
-        beside = of_condition(self.of_condition, condition)
+        beside = of_condition(self.of_condition, condition, self.condition_shape)
         return flat if beside is None else side_by_side([flat, beside])
 
     def head(self, out_shape: tuple[int, ...]) -> nn.Module:

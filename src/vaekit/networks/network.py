@@ -51,15 +51,15 @@ def activation_of(name: str) -> Callable[[Tensor], Tensor]:
     return ACTIVATIONS[name]
 
 
-def of_condition(layer: Callable[[Tensor], Tensor] | None, condition: Tensor | None) -> Tensor | None:
-    """What a layer makes of the condition; ``None`` for a network without one.
+def of_condition(layer: Callable[[Tensor], Tensor] | None, condition: Tensor | None, shape: Shape = 1) -> Tensor | None:
+    """What a layer makes of the condition, of that shape and flattened; ``None`` for a network without one.
 
     Raises:
         UserError: if there is a condition and no layer for it, or a layer and no condition: neither p(x) nor p(x|c)
             would be what was asked for.
     """
     if layer is not None and condition is not None:
-        return layer(condition)
+        return layer(condition.flatten(-dimensions(shape)) if dimensions(shape) > 1 else condition)
     if condition is not None:
         raise UserError(
             "a network without a condition (condition_dim=0) was given one.",

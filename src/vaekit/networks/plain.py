@@ -241,7 +241,8 @@ def _axes_of_latents(module: nn.Module, z: Tensor) -> int:
     first linear layer; else one."""
     for layer in module.modules():
         if isinstance(layer, nn.modules.conv._ConvNd):
-            return len(layer.kernel_size) + 1
+            # It may read the condition alone: a vector has no axes for it.
+            return min(len(layer.kernel_size) + 1, z.dim() - 1)
         if isinstance(layer, nn.Linear):
             counts = (axes for axes in range(1, z.dim()) if math.prod(z.shape[-axes:]) == layer.in_features)
             return next(counts, 1)

@@ -70,11 +70,27 @@ def surroundings(data: Dataset, latent_dim: int, **more: Any) -> dict[str, Any]:
     return {
         "latent_dim": latent_dim,
         "shape": data.shape,
-        "condition_dim": data.condition_dim,
+        "condition_dim": condition_of(data),
         "num_classes": data.num_classes,
         "low": data.kind.low,
         "high": data.kind.high,
     } | more
+
+
+def condition_of(data: Dataset, more: int = 0) -> int | tuple[int, ...]:
+    """Length of the condition of data and of what is beside it; the shape of one that is no vector.
+
+    Raises:
+        UserError: for a condition that is no vector, with something beside it.
+    """
+    if len(data.condition_shape) <= 1:
+        return data.condition_dim + more
+    if more:
+        raise UserError(
+            f"the condition of {data.name} has the shape {data.condition_shape}, and only a vector has room for more "
+            "beside it (labels, other latents).",
+        )
+    return data.condition_shape
 
 
 def make_encoder(data: Dataset, text: str, condition_dim: int = 0) -> nn.Module:
@@ -88,13 +104,13 @@ def make_encoder(data: Dataset, text: str, condition_dim: int = 0) -> nn.Module:
     Raises:
         UserError: if the network does not fit the shape of the data.
     """
-    condition_dim += data.condition_dim
+    condition = condition_of(data, condition_dim)
     if len(data.shape) != 3 and getattr(_directed(text, "encoder"), "images_only", False):
         raise UserError(
             f"the network '{text}' needs images (channels, height, width); {data.name} has shape {data.shape}.",
             hint="use --network mlp.",
         )
-    return reading(data, _make_network(text, "encoder", in_shape=data.shape, condition_dim=condition_dim))
+    return reading(data, _make_network(text, "encoder", in_shape=data.shape, condition_dim=condition))
 
 
 def reading(data: Dataset, network: nn.Module) -> nn.Module:
@@ -105,8 +121,8 @@ def reading(data: Dataset, network: nn.Module) -> nn.Module:
 
 def make_decoder(data: Dataset, text: str, in_shape: int | tuple[int, ...], condition_dim: int = 0) -> nn.Module:
     """A network from latents to features; arguments as of :func:`make_encoder`."""
-    condition_dim += data.condition_dim
-    return _make_network(text, "decoder", in_shape=in_shape, image_shape=data.shape, condition_dim=condition_dim)
+    condition = condition_of(data, condition_dim)
+    return _make_network(text, "decoder", in_shape=in_shape, image_shape=data.shape, condition_dim=condition)
 
 
 def make_transform(text: str, length: int) -> nn.Module:

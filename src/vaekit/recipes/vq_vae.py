@@ -9,7 +9,7 @@ from vaekit.networks import ConvolutionalDecoder, ConvolutionalEncoder
 from vaekit.objectives import ELBO
 from vaekit.posteriors import Quantized
 from vaekit.priors import AutoregressiveCodes
-from vaekit.recipes.compose import make_likelihood, make_part
+from vaekit.recipes.compose import condition_of, make_likelihood, make_part
 from vaekit.recipes.defaults import Defaults
 from vaekit.recipes.recipe import Plan, recipe
 from vaekit.schedules import Schedule
@@ -41,10 +41,10 @@ def vq_vae(
         raise UserError(f"the recipe 'vq-vae' needs images (channels, height, width); {data.name} has shape {shape}.")
     channels = channels or Defaults(data, size).channels
     image = (shape[0], shape[1], shape[2])
-    encoder = ConvolutionalEncoder(image, channels, condition_dim=data.condition_dim)
+    encoder = ConvolutionalEncoder(image, channels, condition_dim=condition_of(data))
     grid = encoder.feature_shape[1:]
     book = make_part("codebook", codebook, num_codes=num_codes, code_dim=code_dim)
-    decoder = ConvolutionalDecoder((code_dim, *grid), image, channels, condition_dim=data.condition_dim)
+    decoder = ConvolutionalDecoder((code_dim, *grid), image, channels, condition_dim=condition_of(data))
     model = VAE(
         prior=AutoregressiveCodes(book, grid),
         posterior=Quantized(encoder, book, grid, commitment),

@@ -89,7 +89,7 @@ def gather(
         batch = loader.rows(torch.arange(min(shown, len(rows.x))))
         reconstruction = model.decode(centre(encoded(model, batch)), batch.condition).mean
         count = SAMPLES_SHOWN if pictures else max(SAMPLES_SHOWN, len(rows.x))
-        p = model.generate(count, _every_class(run, count, device))
+        p = model.generate(count, _new_condition(run, rows, count, device))
         drawn = p.mean if pictures else p.sample()
         first = loader.rows(torch.arange(1))
     values = torch.linspace(-RANGE, RANGE, STEPS, device=device)
@@ -100,8 +100,12 @@ def gather(
     )
 
 
-def _every_class(run: Any, count: int, device: torch.device) -> Tensor | None:
-    """The condition of new rows: all classes in turn, or none."""
+def _new_condition(run: Any, rows: Split, count: int, device: torch.device) -> Tensor | None:
+    """The condition of new rows: all classes in turn, arrays as of the rows in turn, or none."""
+    if "condition_shape" in run.config["data"]:
+        assert rows.condition is not None
+        turn = torch.arange(count) % len(rows.condition)
+        return torch.from_numpy(rows.condition).index_select(0, turn).to(device)
     classes = run.config["data"].get("condition_dim", 0)
     if not classes:
         return None

@@ -184,20 +184,37 @@ class Run:
     def classes(self) -> tuple[int | str, ...]:
         """The classes that the model tells apart, in the order of their numbers; none if it knows no labels."""
         document = self.config["data"]
+        if "condition_shape" in document:
+            return ()
         used = document.get("condition_dim", 0) or getattr(self.model, "num_classes", 0)
         return tuple(document.get("classes", ()) or range(used)) if used else ()
 
-    def condition(self, count: int, label: Any = None) -> Tensor | None:
-        """The condition of ``count`` new rows of a model that knows classes; ``None`` for any other model.
+    def condition(self, count: int, label: Any = None, given: Any = None) -> Tensor | None:
+        """The condition of ``count`` new rows of a model that has one; ``None`` for any other model.
 
         Args:
             count: how many rows.
             label: the class of all of them, or that of each ``(count,)``, as they are called in the data; without it
                 classes come in turn.
+            given: conditions of a model of arrays (attributes, images), ``(count, *shape)``.
 
         Raises:
-            UserError: if there is no such class, or the model knows none, or there are not ``count``.
+            UserError: if there is no such class, or the model knows none, or there are not ``count``; if conditions are
+                missing, or of another shape.
         """
+        shape = self.config["data"].get("condition_shape")
+        if shape is not None and label is None:
+            if given is None:
+                raise UserError(f"the model of {self} is conditioned on arrays {tuple(shape)}: give condition=.")
+            array = torch.as_tensor(np.asarray(given), dtype=torch.get_default_dtype(), device=self.device)
+            if array.shape != (count, *shape):
+                raise UserError(
+                    f"the model of {self} is conditioned on arrays {tuple(shape)}, and {count} rows were given "
+                    f"conditions {tuple(array.shape)}."
+                )
+            return array
+        if given is not None:
+            raise UserError(f"the model of {self} is not conditioned on arrays.")
         names = {f"{name}": number for number, name in enumerate(self.classes)}
         if label is not None and not names:
             raise UserError(f"the model of {self} knows no class {label}: it was not made with labels.")
@@ -225,6 +242,13 @@ class Run:
             chosen = rows_for(data, self.kind).read_as(self.kind)
             chosen = chosen.numbered_as(tuple(self.config["data"].get("classes", ())), others=not self.classes)
         conditioned = self.config["data"].get("condition_dim", 0)
+        shape = self.config["data"].get("condition_shape")
+        if shape is not None and chosen.condition_shape != tuple(shape):
+            raise UserError(
+                f"the model of {self} is conditioned on arrays of shape {tuple(shape)}; those of {chosen.name} are "
+                f"{chosen.condition_shape or 'missing'}.",
+                hint="give them with the rows: vaekit.data.as_dataset(x, condition=…).",
+            )
         if conditioned and not chosen.condition_dim:
             chosen = chosen.conditioned(conditioned)
         self.check(chosen)
@@ -295,13 +319,21 @@ class Run:
         return Codes({name: (each.mean.numpy(), each.scale.numpy()) for name, each in found.items()}, label)
 
     def decode(
-        self, z: Any, *, label: Any = None, values: str = "mean", seed: int = 0, units: str = "data"
+        self,
+        z: Any,
+        *,
+        label: Any = None,
+        condition: Any = None,
+        values: str = "mean",
+        seed: int = 0,
+        units: str = "data",
     ) -> np.ndarray:
         """What the model makes of latents, ``(rows, *example)``.
 
         Args:
             z: an array of all latents side by side ``(rows, units)``, or arrays by latent.
             label: the class of all rows or of each, of a model that knows classes.
+            condition: of each row ``(rows, *shape)``, of a model that is conditioned on arrays.
             values: the ``mean`` of p(x|z), or a ``sample`` of it.
             seed: of the draws.
             units: of the ``data``, or as the ``model`` sees it.
@@ -310,30 +342,39 @@ class Run:
             UserError: if they are no latents of the model.
         """
         self._needs("decode", "decode", "sample")
-        latents = latents_of(z, "z", self.model, self.device, self.condition(1))
+        one = None if condition is None else np.asarray(condition)[:1]
+        latents = latents_of(z, "z", self.model, self.device, self.condition(1, given=one))
         conditioned = bool(self.config["data"].get("condition_dim", 0))
         with evaluating(self.model, seed):
             # Where the class is a latent, it is among them, unless another is asked for.
             asked = conditioned or label is not None
-            condition = self.condition(len(next(iter(latents.values()))), label) if asked else None
-            p = self.model.decode(bare(latents), condition)
+            rows = len(next(iter(latents.values())))
+            p = self.model.decode(bare(latents), self.condition(rows, label, condition) if asked else None)
             return self._values(p.mean if values == "mean" else p.sample(), units)
 
     def sample(
-        self, count: int = 64, *, label: Any = None, values: str = "mean", seed: int = 0, units: str = "data"
+        self,
+        count: int = 64,
+        *,
+        label: Any = None,
+        condition: Any = None,
+        values: str = "mean",
+        seed: int = 0,
+        units: str = "data",
     ) -> np.ndarray:
         """New data, ``(count, *example)``; z is drawn from the prior.
 
         Args:
             count: how many.
             label: the class of all of them or of each, of a model that knows classes; all in turn without it.
+            condition: of each row ``(rows, *shape)``, of a model that is conditioned on arrays.
             values: the ``mean`` of p(x|z), or a ``sample`` of it.
             seed: of the draws.
             units: of the ``data``, or as the ``model`` sees it.
         """
         self._needs("sample", "sample")
         with evaluating(self.model, seed):
-            p = self.model.generate(count, self.condition(count, label))
+            p = self.model.generate(count, self.condition(count, label, condition))
             return self._values(p.mean if values == "mean" else p.sample(), units)
 
     def reconstruct(

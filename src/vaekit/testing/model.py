@@ -16,6 +16,7 @@ from vaekit.distributions.supports import support_of_one
 from vaekit.errors import UserError
 from vaekit.models.draw import Draw, bare
 from vaekit.models.encode import encoded
+from vaekit.networks.observed import asks
 from vaekit.testing.copies import precise
 from vaekit.testing.finite import every_binary, grid_number
 from vaekit.testing.posterior import flat_mean
@@ -53,7 +54,10 @@ def check_model(model: nn.Module, batch: Batch) -> None:
     - ``draw(…, frozen_q=True)`` gives the same numbers, or refuses with a ``UserError``.
     - log (1/K) Σ w does not fall in the mean as K grows.
     - a discrete likelihood keeps the bound and the importance-weighted estimate at or below 0.
-    - latents and reconstructions of a permuted batch are permuted; a row alone is as among others.
+    - what is not observed, padding of sequences for one, changes neither log p(x|z), nor q(z|x) where networks ask for
+      mask or length.
+    - latents and reconstructions of a permuted batch, its conditions with it, are permuted; a row alone is as among
+      others.
     - ``generate(n)`` gives n rows that look like x.
     - it is rebuilt bit for bit.
 
@@ -84,15 +88,18 @@ def check_model(model: nn.Module, batch: Batch) -> None:
             _check_refusal(draw, name)
         if {"encode", "decode"} <= abilities:
             _check_rows(model, batch, name)
+            _check_unobserved(model, batch, name)
         if "decode" in abilities:
             _check_decoded(model, batch, name)
             if {"density", "sample"} <= abilities:
                 _check_every_x(model, batch, name)
-        if "sample" in abilities and batch.condition is None:
+        if "sample" in abilities:
+            count = 3 if batch.condition is None else rows
             with seeded():
-                p = asked.generate(3)
-            assert p.mean.shape == (3, *batch.x.shape[1:]), f"{name}: generate(3) has the shape {tuple(p.mean.shape)}"
-            assert p.sample().shape == p.mean.shape, f"{name}: samples of generate(3) have another shape than its mean"
+                p = asked.generate(count, batch.condition)
+            what = f"{name}: generate({count})"
+            assert p.mean.shape == (count, *batch.x.shape[1:]), f"{what} has the shape {tuple(p.mean.shape)}"
+            assert p.sample().shape == p.mean.shape, f"{what}: samples have another shape than the mean"
         if "classify" in abilities:
             q = asked.classify(batch.x)
             assert_equal(q.probs.sum(-1), torch.ones(rows).double(), f"{name}: the sum of q(y|x)")
@@ -215,6 +222,21 @@ def _check_every_x(model: Any, batch: Batch, name: str) -> None:
     assert_mean(seen, share, what, torch.hypot(error, 0.1 * share / STANDARD_ERRORS))
 
 
+def _check_unobserved(model: Any, batch: Batch, name: str) -> None:
+    """Other values where nothing is observed change nothing that is to leave them out."""
+    if batch.mask is None:
+        return
+    mask = batch.mask.reshape(*batch.mask.shape, *[1] * (batch.x.dim() - batch.mask.dim()))
+    other = batch._replace(x=torch.where(mask, batch.x, batch.x.flip(0).roll(1, -1)))
+    q = encoded(model, batch)
+    p = model.decode(q.mean, batch.condition)
+    expected, found = (log_prob(p, rows.x, batch.mask) for rows in (batch, other))
+    assert_equal(found, expected, f"{name}: log p(x|z) with other values where nothing is observed")
+    if any(asks(part) for part in getattr(model, "recognition", ())):
+        found = flat_mean(encoded(model, other))
+        assert_equal(found, flat_mean(q), f"{name}: mean of q(z|x) with other values where nothing is observed")
+
+
 def _tail_index(weight: Tensor) -> Tensor:
     """Hill's estimate from the largest fiftieth of ``(draws, values)``: ½ and more where the variance is infinite."""
     top = weight.topk(len(weight) // 50, dim=0).values
@@ -230,7 +252,11 @@ def _check_rows(model: Any, batch: Batch, name: str) -> None:
     def answers(batch: Batch) -> dict[str, Tensor]:
         q = encoded(model, batch)
         p = model.decode(q.mean, batch.condition)
-        return {"mean of q(z|x)": flat_mean(q), "mean of p(x|z)": p.mean, "log p(x|mean)": p.log_prob(batch.x)}
+        return {
+            "mean of q(z|x)": flat_mean(q),
+            "mean of p(x|z)": p.mean,
+            "log p(x|mean)": log_prob(p, batch.x, batch.mask),
+        }
 
     all_rows, permuted, alone = answers(batch), answers(take(order)), answers(take(slice(0, 1)))
     for key, value in all_rows.items():
