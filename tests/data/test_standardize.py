@@ -303,7 +303,7 @@ class TestDuplicates:
 @pytest.mark.parametrize(
     ("x", "y", "options", "message"),
     [
-        ([[1, 2], [3]], None, {}, "array is no array: its rows differ in length."),
+        ([[[1, 2], [3]], [[4], [5]]], None, {}, "array is no array: its rows differ in length."),
         (TABLE, [[1], [2, 3]], {}, "the labels of array are no array: they differ in length."),
         (
             TABLE,
