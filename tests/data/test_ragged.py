@@ -81,6 +81,7 @@ BAD: dict[str, tuple[list[Any], dict[str, Any], str]] = {
         "and steps of array have the shapes",
     ),
     "words": ([["a"], ["b", "c"]], {}, "row 0 of array holds values of type"),
+    "steps": ([[[1.0], [1.0, 2.0]], [[1.0]]], {}, "row 0 of array is no array"),
     "empty": ([[1.0], []], {}, "row 1 of array is empty"),
     "longer": ([[1.0], [1.0, 2.0, 3.0]], {"longest": 2}, "has 3 steps, more than the 2 of longest"),
     "mask": ([[1.0], [1.0, 2.0]], {"mask": np.ones((2, 2))}, "a mask is given for array, whose rows differ in length"),

@@ -17,7 +17,7 @@ def is_ragged(parts: Mapping[str, Any]) -> bool:
     return any(
         isinstance(rows, list | tuple)
         and len(rows) > 0
-        and all(np.ndim(row) > 0 or isinstance(row, list | tuple) for row in rows)
+        and all(isinstance(row, list | tuple) or getattr(row, "ndim", 0) > 0 for row in rows)
         and len({len(row) for row in rows}) > 1
         for rows in parts.values()
     )
@@ -69,7 +69,10 @@ def inside(length: Array, shape: tuple[int, ...]) -> Array:
 
 
 def _sequence(row: Any, name: str) -> Array:
-    array = row.detach().cpu().numpy() if isinstance(row, torch.Tensor) else np.asarray(row)
+    try:
+        array = row.detach().cpu().numpy() if isinstance(row, torch.Tensor) else np.asarray(row)
+    except ValueError as error:
+        raise UserError(f"{name} is no array: its steps differ in length.") from error
     if array.dtype.kind not in "buif":
         raise UserError(f"{name} holds values of type {array.dtype}, but only numbers can be used.")
     if array.size == 0:
