@@ -112,16 +112,23 @@ def test_every_player_moves_what_is_its_own(tmp_path: Path) -> None:
         assert not [key for key, each in before.items() if torch.equal(each, after[key])]
 
 
-def test_an_expert_that_was_opened_is_trained_and_written_down(tmp_path: Path) -> None:
-    run = train("dp-mixture", tmp_path / "run")
-    experts = vk.load(tmp_path / "run").model.experts
-    assert run.config["model"]["num_experts"] == len(experts) == 3
-    # The second one opens after the first epoch and has moved in the other.
-    opened = run.folder / "state" / "training.safetensors"
-    assert any("experts.1." in key for key in load_file(opened))
-    before: Any = dp_mixture.make(rows("dp-mixture"))[0]
-    assert len(before.experts) == 1
-    torch.testing.assert_close(vk.load(tmp_path / "run").model.shares, torch.tensor([0.5, 0.25, 0.25]))
+def test_an_expert_that_was_opened_is_trained_and_written_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[torch.Tensor] = []
+    after_epoch = dp_mixture.DPMixture.after_epoch
+
+    def watched(self: Any, *arguments: Any) -> bool:
+        changed = after_epoch(self, *arguments)
+        opened.append(self.experts[-1].likelihood.head.linear.weight.detach().clone())
+        return changed
+
+    monkeypatch.setattr(dp_mixture.DPMixture, "after_epoch", watched)
+    run = train("dp-mixture", tmp_path / "run", keep_best=False)
+    model = vk.load(tmp_path / "run").model
+    assert run.config["model"]["num_experts"] == len(model.experts) == 3
+    second, third = (expert.likelihood.head.linear.weight for expert in list(model.experts)[1:])
+    assert (second - opened[0]).abs().max() > 0.01  # five steps of 0.01 lie behind it
+    assert torch.equal(third, opened[1])
+    torch.testing.assert_close(model.shares, torch.tensor([0.5, 0.25, 0.25]))
 
 
 def test_rows_of_mixed_lengths_are_as_each_alone_without_its_padding() -> None:

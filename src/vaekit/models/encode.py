@@ -10,6 +10,8 @@ from vaekit.networks.observed import parameters_of
 
 def encoded(model: Any, batch: Batch) -> Any:
     """q(z|x), batch shape ``(batch,)``; ``mask`` and ``length`` are given to an ``encode`` that has such parameters."""
-    asked, _ = parameters_of(type(model).encode)
+    if batch.mask is None and batch.length is None:
+        return model.encode(batch.x, batch.condition)
+    asked, _ = parameters_of(getattr(model.encode, "__func__", model.encode))
     there = {"mask": batch.mask, "length": batch.length}
     return model.encode(batch.x, batch.condition, **{name: there[name] for name in asked})
