@@ -56,7 +56,7 @@ class Worker:
 
     Args:
         name: what it is called in tables.
-        script: its file in workers/.
+        script: its file in workers/, or the whole path of another.
         arguments: for it.
         python: the interpreter; this one by default.
         variables: of its surroundings; vaekit's own workers get what the command line sets.

@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from vaekit.acceleration import capture
 from vaekit.data import Dataset, Split
 from vaekit.data.kinds import Binary
 from vaekit.distributed.context import DistributedContext
 from vaekit.kernels import keep_pages
 from vaekit.objectives import ELBO
-from vaekit.progress import Bar
+from vaekit.progress import Bar, say
 from vaekit.training.loop import Training
 from vaekit.training.settings import Phase, Settings
 
@@ -43,13 +44,13 @@ def epochs(
     training._report = lambda *_: None  # type: ignore[method-assign]
     keep_pages()  # as the training does at its start
     training._begin_parts()
-    training.shares.streams.begin()
-    stepper = training._begin(phase)
+    training.microbatches.rng.begin()
+    training.step = capture(training.plain_step(phase), say)
     bar = Bar("training", 1, "steps", quiet=True)
 
     def epoch() -> float:
         training.state.sums = {}
-        training._epoch(stepper, bar)
+        training._epoch(phase, bar)
         return -training.state.means()["model_objective"]
 
     return epoch

@@ -1,4 +1,4 @@
-"""An epoch of vaekit's own loop; its arguments may be ``bfloat16`` and ``compile``."""
+"""An epoch of vaekit's own loop; its arguments may be ``bfloat16``, ``compile`` and ``microbatches`` (two of them)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def main() -> None:
     torch.manual_seed(0)
     precision = "bfloat16" if "bfloat16" in sys.argv else "float32"
     compiled = "compile" in sys.argv
-    serve(epochs(default_vae(), images(), batch_size=BATCH, device="cpu", compile=compiled, precision=precision))
+    more = {"compile": compiled, "precision": precision, "accumulate": 2 if "microbatches" in sys.argv else 0}
+    serve(epochs(default_vae(), images(), batch_size=BATCH, device="cpu", **more))
 
 
 main()

@@ -44,3 +44,5 @@ def test_a_page(script: ModuleType, tmp_path: Path) -> None:
     result["ratios"] = {"vaekit / plain loop": 0.7}
     (tmp_path / "convolutions.json").write_text(json.dumps(result))
     assert "| vaekit / plain loop | ≤ 0.75 | 0.7 | met |" in script.text(tmp_path)
+    (tmp_path / "processes.json").write_text(json.dumps(result | {"rate of two over one": 0.5}))
+    assert "| rate / one process of two threads | none | 0.5 | reported |" in script.text(tmp_path)
