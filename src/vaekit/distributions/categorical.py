@@ -6,11 +6,29 @@ import math
 
 import torch
 from torch import Tensor
-from torch.distributions import Categorical, Distribution, register_kl
+from torch.distributions import Categorical, Distribution, constraints, register_kl
 from torch.nn.functional import logsigmoid, one_hot, softplus
 
 from vaekit.distributions.logistic import Levels, every_level, log_sigmoid_difference
-from vaekit.distributions.supports import OneHotVectors
+
+
+class OneHotVectors(constraints.Constraint):
+    """One-hot vectors of the same length side by side on the last axis.
+
+    Args:
+        categories: length of each.
+    """
+
+    is_discrete = True
+    event_dim = 1
+
+    def __init__(self, categories: int) -> None:
+        self.categories = categories
+        self.words = f"one-hot vectors of {categories} categories, side by side,"
+
+    def check(self, value: Tensor) -> Tensor:
+        each = value.unflatten(-1, (-1, self.categories))
+        return (((each == 0) | (each == 1)).all(-1) & (each.sum(-1) == 1)).all(-1)
 
 
 class OneHots(Distribution):

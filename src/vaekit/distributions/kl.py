@@ -1,4 +1,4 @@
-"""KL divergence: formulas for normals, and the split over dimensions of any formula that is registered."""
+"""KL divergence: formulas for normals, the split over dimensions, and the space that both must be over."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
-from torch.distributions import Distribution, Independent, Normal, kl_divergence
+from torch.distributions import Distribution, Independent, Normal, constraints, kl_divergence
 
 from vaekit.distributions.normal import UnitNormal
 
@@ -89,3 +89,41 @@ def _of_factors(q: Distribution, p: Distribution) -> Tensor:
     if isinstance(q, Normal) and isinstance(p, Normal):
         return NormalDivergence.apply(q.loc, q.scale, p.loc, p.scale)  # type: ignore[return-value]
     return kl_divergence(q, p)
+
+
+def support_of_one(distribution: Distribution) -> Any:
+    """The support of one independent element of a distribution or of its mixture; ``None`` if it does not say.
+
+    Draws that can be differentiated are taken to be real numbers where nothing is said (zuko's flows).
+    """
+    try:
+        support: Any = distribution.support
+    except NotImplementedError:
+        return constraints.real if distribution.has_rsample else None
+    while hasattr(support, "base_constraint"):
+        support = support.base_constraint
+    return support
+
+
+def space_of(distribution: Distribution) -> tuple[Any, ...] | None:
+    """What values a distribution is over, as something to compare: two are over one space if these are equal.
+
+    All intervals of real numbers are one space, because their densities are with respect to the same volume. ``None``
+    if the distribution does not say.
+    """
+    support = support_of_one(distribution)
+    if support is None:
+        return None
+    kind = ("real vectors",) if _real(support) else (type(support).__name__, *sorted(vars(support).items()))
+    return (*kind, tuple(distribution.event_shape))
+
+
+def in_words(distribution: Distribution) -> str:
+    """The space of a distribution as a person would say it."""
+    support, shape = support_of_one(distribution), tuple(distribution.event_shape)
+    length = f"length {shape[0]}" if len(shape) == 1 else f"shape {shape}"
+    return f"{'real vectors' if _real(support) else getattr(support, 'words', str(support))} of {length}"
+
+
+def _real(support: Any) -> bool:
+    return support.event_dim == 0 and not support.is_discrete

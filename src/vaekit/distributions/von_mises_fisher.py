@@ -9,11 +9,22 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from torch import Tensor
-from torch.distributions import Beta, Distribution, register_kl
-
-from vaekit.distributions.supports import unit_vectors
+from torch.distributions import Beta, Distribution, constraints, register_kl
 
 NODES = 128  # of the quadrature over angles
+
+
+class UnitVectors(constraints.Constraint):
+    """Vectors of length 1 on the last axis; densities are with respect to the area of the sphere."""
+
+    event_dim = 1
+    words = "unit vectors"
+
+    def check(self, value: Tensor) -> Tensor:
+        return (value.norm(dim=-1) - 1).abs() < 1e-3
+
+
+unit_vectors = UnitVectors()
 
 
 class VonMisesFisher(Distribution):

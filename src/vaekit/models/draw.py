@@ -13,8 +13,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from vaekit.distributions.chain import LatentCache, levels
-from vaekit.distributions.kl import divergence
-from vaekit.distributions.supports import in_words, space_of
+from vaekit.distributions.kl import divergence, in_words, space_of
 from vaekit.errors import UserError
 from vaekit.models.frozen import frozen_log_prob
 from vaekit.networks.network import side_by_side

@@ -11,8 +11,8 @@ from torch.distributions import Distribution, Independent, constraints
 from torch.nn.functional import one_hot
 
 from vaekit.data.batch import Batch
+from vaekit.distributions.kl import support_of_one
 from vaekit.distributions.masked import log_prob
-from vaekit.distributions.supports import support_of_one
 from vaekit.errors import UserError
 from vaekit.models.draw import Draw, bare
 from vaekit.models.encode import encoded
