@@ -35,6 +35,17 @@ ASKED_FOR = {
 }
 
 
+# Where the default of a part is large: what its laws say does not depend on it.
+SMALL_OPTIONS: dict[str, dict[str, Any]] = {
+    "prior/vamp": {"num_components": 6},
+    "prior/kernel-density": {"num_points": 20},
+    "prior/autoregressive": {"hidden": (16, 16)},
+    "prior/flow": {"hidden": (16, 16), "transforms": 2},
+    "posterior/coupling": {"context_dim": 6},
+    "posterior/inverse-autoregressive": {"context_dim": 6},
+}
+
+
 def names_of(slot: str) -> list[str]:
     """Names of the parts of a slot that vaekit itself registers (examples in the documentation register others)."""
     return [name for name, cls in parts(slot).items() if cls.__module__.startswith("vaekit.")]
@@ -63,7 +74,8 @@ def decoder(in_shape: int = LATENT_DIM, condition_dim: int = 0) -> Any:
 def prior_of(name: str, posterior: Any) -> Any:
     """A small prior that goes with a posterior: one that is made of posteriors is made of this one."""
     with seeded(0):
-        return build("prior", name, {"latent_dim": LATENT_DIM, "shape": SHAPE, "posterior": posterior})
+        context = {"latent_dim": LATENT_DIM, "shape": SHAPE, "posterior": posterior}
+        return build("prior", name, context, None, SMALL_OPTIONS.get(f"prior/{name}", {}))
 
 
 def make(slot: str, name: str, condition_dim: int = 0, **options: Any) -> Any:
@@ -86,7 +98,7 @@ def make(slot: str, name: str, condition_dim: int = 0, **options: Any) -> Any:
         if slot == "prior":
             context["posterior"] = make("posterior", "diagonal")
         context |= {key: options.pop(key) for key in SURROUNDINGS & options.keys()}
-        return build(slot, name, context, None, options)
+        return build(slot, name, context, None, SMALL_OPTIONS.get(key, {}) | options)
 
 
 @vk.part("test/blind")

@@ -6,6 +6,7 @@ and what goes wrong between parts goes wrong between two of them.
 
 from __future__ import annotations
 
+import heapq
 import itertools
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ import torch
 from torch import nn
 
 import vaekit as vk
+from vaekit.parts.build import build
 from vaekit.parts.record import parts
 from vaekit.parts.specification import parse
 from vaekit.recipes.compose import make_part
@@ -60,16 +62,24 @@ def fits(posterior: str, prior: str) -> bool:
 def covering(*slots: list[str], allowed: Callable[[tuple[str, ...]], bool]) -> list[tuple[str, ...]]:
     """Few rows with one part of each slot in which every two parts of different slots meet that may, found greedily."""
     rows = [row for row in itertools.product(*slots) if allowed(row)]
+    bits: dict[tuple[tuple[int, str], ...], int] = {}  # of every pair, so that a row is a number
 
-    def pairs(row: tuple[str, ...]) -> set[tuple[tuple[int, str], ...]]:
-        return set(itertools.combinations(enumerate(row), 2))
+    def pairs(row: tuple[str, ...]) -> int:
+        return sum(1 << bits.setdefault(pair, len(bits)) for pair in itertools.combinations(enumerate(row), 2))
 
-    left = set().union(*map(pairs, rows))
-    taken = []
+    masks = [*map(pairs, rows)]
+    left, taken = (1 << len(bits)) - 1, []
+    # What a row adds only falls: a row whose number is still the largest once it is counted anew is the best one.
+    queue = [(-mask.bit_count(), place) for place, mask in enumerate(masks)]
+    heapq.heapify(queue)
     while left:
-        best = max(rows, key=lambda row: len(pairs(row) & left))
-        left -= pairs(best)
-        taken.append(best)
+        best = queue[0][1]
+        now = -(masks[best] & left).bit_count(), best
+        if now > queue[0]:
+            heapq.heapreplace(queue, now)
+            continue
+        left &= ~masks[best]
+        taken.append(rows[best])
     return taken
 
 
@@ -89,8 +99,9 @@ def compose(posterior: str, prior: str, likelihood: str) -> vk.VAE:
     encoder = make_part("network", "mlp:hidden=6", in_shape=SHAPE)
     decoder = make_part("network", "mlp:hidden=6", in_shape=LATENT_DIM)
     q = make_part("posterior", posterior, network=encoder, latent_dim=LATENT_DIM)
+    small = part_cases.SMALL_OPTIONS.get(f"prior/{prior}", {})
     return vk.VAE(
-        prior=make_part("prior", prior, latent_dim=LATENT_DIM, posterior=q, shape=SHAPE),
+        prior=build("prior", prior, {"latent_dim": LATENT_DIM, "posterior": q, "shape": SHAPE}, None, small),
         posterior=q,
         likelihood=make_part("likelihood", likelihood, network=decoder, shape=SHAPE),
     )
