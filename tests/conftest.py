@@ -21,6 +21,12 @@ def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
 
 
 @pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without their pictures, which take longer than a small training; tests/report looks at them."""
+    monkeypatch.setattr("vaekit.report.page.png", lambda picture, **options: b"")
+
+
+@pytest.fixture
 def real_data(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder with the real data sets; VAEKIT_DATA is set to it. Skips where there is none."""
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
