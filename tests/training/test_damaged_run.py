@@ -19,14 +19,16 @@ from hypothesis import strategies as st
 
 from vaekit.cli import main
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 MANY = settings(
-    max_examples=40,
+    max_examples=60,
     derandomize=True,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-FEW = settings(MANY, max_examples=15)
+FEW = settings(MANY, max_examples=25)
 
 
 @pytest.fixture(scope="module")
