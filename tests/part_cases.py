@@ -41,6 +41,8 @@ SMALL_OPTIONS: dict[str, dict[str, Any]] = {
     "prior/kernel-density": {"num_points": 20},
     "prior/autoregressive": {"hidden": (16, 16)},
     "prior/flow": {"hidden": (16, 16), "transforms": 2},
+    "likelihood/pixelcnn": {"channels": 4, "num_layers": 3},
+    "likelihood/pixelcnn-levels": {"channels": 4, "num_layers": 3, "num_components": 2},
     "posterior/coupling": {"context_dim": 6},
     "posterior/inverse-autoregressive": {"context_dim": 6},
 }
