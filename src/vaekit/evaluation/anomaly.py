@@ -1,4 +1,4 @@
-"""How unlikely is a row under the model?"""
+"""Anomaly scores −log p(x), and the threshold that ordinary rows stay below."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows that come in batches, as one tensor."""
+"""Growing buffer: rows that come in batches as one tensor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Run every evaluator that the model and the data allow, and say which were skipped and why."""
+"""Evaluation of one split: every evaluator that model and data allow, and why the others were skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In whose eyes are samples compared with rows? Features of x, and those of rows and of samples side by side."""
+"""Features by which samples and rows are compared: values of x, or the encodings of a reference model."""
 
 from __future__ import annotations
 

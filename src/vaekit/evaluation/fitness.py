@@ -1,4 +1,4 @@
-"""Does the likelihood fit the data, and is the model finite? Else no figure means anything. Asked of a batch."""
+"""Checks before any figure: the likelihood fits the data, and the model is finite."""
 
 from __future__ import annotations
 

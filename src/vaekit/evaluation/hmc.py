@@ -1,4 +1,4 @@
-"""Hamiltonian Monte Carlo: a step that leaves a density as it is (Neal 2011)."""
+"""Hamiltonian Monte Carlo: a move that leaves a density invariant (Neal 2011)."""
 
 from __future__ import annotations
 

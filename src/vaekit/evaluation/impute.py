@@ -1,4 +1,4 @@
-"""What were the cells that nobody observed?"""
+"""Imputation of missing values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""log p(x, z) and log q(z|x) as functions of all latents side by side, for what moves latents about."""
+"""Joint density log p(x, z) and log q(z|x) as functions of all latents side by side."""
 
 from __future__ import annotations
 

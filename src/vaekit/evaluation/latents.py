@@ -1,4 +1,4 @@
-"""Which latents carry information?"""
+"""Encodings of all rows, active units, and latents read from files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How well does p(x) fit? The evidence lower bound and the importance-weighted estimate of log p(x)."""
+"""Evidence lower bound and importance-weighted estimate of log p(x)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does one unit of a latent do? Move it alone and decode."""
+"""Latent traversals: one unit moved alone, the others at the posterior mean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a training or a trained model, with the figure that shows it and the usual cure."""
+"""Diagnosis of a training or a trained model: findings with the figure that shows each and the usual cure."""
 
 from vaekit.evaluation.doctor.examine import CHECKS, Patient, TrainingMonitor, examine, patient_of
 from vaekit.evaluation.doctor.finding import Finding

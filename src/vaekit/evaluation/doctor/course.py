@@ -1,4 +1,4 @@
-"""What the records of the epochs say by themselves. Each question is about the last epoch of those it is given."""
+"""Checks of the records of the epochs. Each is about the last epoch of those it is given."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a doctor says, in training and afterwards alike."""
+"""Findings, the same in training and afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is found by asking the model itself, on rows of data."""
+"""Checks of the model itself, on rows of data."""
 
 from __future__ import annotations
 
