@@ -172,6 +172,24 @@ def test_modules_in_wrappers_and_levels() -> None:
     assert deep({"z2": torch.zeros(4, 5, 2), "z1": torch.zeros(4, 5, 3)}).shape == (4, 5, 16)
 
 
+def test_a_ladder_takes_any_way_up() -> None:
+    class Up(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList([nn.Linear(9, 8), nn.Linear(8, 8)])
+
+        def forward(self, x: Tensor) -> list[Tensor]:
+            low = self.layers[0](x).relu()
+            return [self.layers[1](low), low]
+
+    ladder = vk.networks.Ladder([vk.networks.DenseRung(2, width=8), vk.networks.DenseRung(3, width=8)])
+    p = vk.likelihoods.Bernoulli(ladder, (9,))
+    model = vk.VAE(vk.priors.Ladder(ladder), vk.posteriors.Ladder(Up(), ladder), p)
+    assert model.draw(vk.Batch(torch.ones(5, 9)), 2).log_w.shape == (2, 5)
+    with pytest.raises(vk.UserError, match="the encoder of the posterior ladder, a Up, takes no condition"):
+        model.encode(torch.ones(5, 9), torch.ones(5, 2)).sample()
+
+
 def test_a_condition_reaches_a_forward_that_asks_for_it() -> None:
     torch.manual_seed(0)
     model = vae(Conditional(4), Conditional(3), (4,))

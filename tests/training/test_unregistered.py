@@ -377,3 +377,48 @@ class TestBeforeTheFirstStep:
         with pytest.raises(vk.UserError, match=r"does not take a single row .* BatchNorm1d") as refused:
             vk.fit(plain(), small_digits(33), epochs=1, out=tmp_path / "run", **OPTIONS)
         assert "choose a batch_size" in refused.value.hint
+
+
+class Widening(nn.Module):
+    """Features that become more after the first epoch."""
+
+    def __init__(self, width: int = 4) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(64, 1) for _ in range(width)])
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        return sum(layer(x.flatten(-3)).tanh() for layer in self.layers)  # type: ignore[return-value]
+
+    def head(self, out_shape: tuple[int, ...]) -> nn.Module:
+        return vk.networks.Affine(1).head(out_shape)
+
+    def after_epoch(self, model: nn.Module, step: Step) -> bool:
+        if len(self.layers) > 4:
+            return False
+        self.layers.append(nn.Linear(64, 1))
+        return True
+
+
+class TestGrowing:
+    def model(self, cls: type[nn.Module], width: int = 4) -> nn.Module:
+        torch.manual_seed(0)
+        q, p = vk.posteriors.Diagonal(cls(width), 3), vk.likelihoods.Bernoulli(vk.networks.MLP(3, (8,)), (1, 8, 8))
+        return vk.VAE(vk.priors.StandardNormal(3), q, p)
+
+    def test_a_part_that_forgets_its_arguments_is_noticed_when_it_grows(self, tmp_path: Path) -> None:
+        @vk.part("network/forgets")
+        class Forgets(Widening):
+            def __init__(self, width: int = 4) -> None:
+                super().__init__(width)
+
+        with pytest.raises(vk.UserError, match=r"'posterior.network.layers.4.weight' it has the shape \(1, 64\), and"):
+            vk.fit(self.model(Forgets), small_digits(), epochs=3, out=tmp_path / "run", **OPTIONS)
+
+    def test_a_foreign_one_is_opened_as_it_has_become_and_not_gone_on_with(self, tmp_path: Path) -> None:
+        run = vk.fit(self.model(Widening), small_digits(), epochs=2, out=tmp_path / "run", **OPTIONS)
+        assert len(run.model.posterior.network.layers) == 5
+        figures = run.evaluate(samples=5)
+        grown = vk.load(tmp_path / "run", small_digits(), model=self.model(Widening, 5))
+        assert grown.evaluate(samples=5) == figures
+        with pytest.raises(vk.UserError, match="the model has grown while it was trained"):
+            vk.fit(self.model(Widening), small_digits(), epochs=3, out=tmp_path / "run", resume=True, **OPTIONS)

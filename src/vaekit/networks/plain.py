@@ -15,8 +15,8 @@ from torch.nn.parameter import is_lazy
 
 from vaekit.errors import UserError
 from vaekit.networks.failing_layer import DoesNotFit, does_not_fit
-from vaekit.networks.layer import Linear
 from vaekit.networks.network import side_by_side
+from vaekit.networks.plain_head import PlainHead
 
 
 def as_network(module: nn.Module, owner: object = None, *, latents: bool = False) -> Any:
@@ -108,10 +108,7 @@ class PlainNetwork(nn.Module):
             UserError: if there is a condition and the module takes none, or the other way round.
         """
         if condition is not None and not self.takes_condition:
-            raise DoesNotFit(
-                f"the {self.name} takes no condition, and was given one.",
-                "give its forward a second argument 'condition', or leave the condition out.",
-            )
+            raise _takes_none(self.name)
         if condition is None and self.needs_condition:
             raise UserError(f"the {self.name} takes a condition, and was given none.")
 
@@ -163,45 +160,29 @@ class PlainNetwork(nn.Module):
         return does_not_fit(self.name, self.module, tuple(rows.shape[1:]), lambda: self.module(rows, **given), error)
 
 
-class PlainHead(nn.Module):
-    """A linear layer from features to ``(*leading, *out_shape)``, without a shape until these are known.
+def as_encoder(module: nn.Module, owner: object = None) -> Any:
+    """The module itself if its forward takes a condition, else one that is called with it and refuses any but none.
 
-    Features on a grid that ``out_shape`` has too are mapped at each place, any others flattened.
+    For modules whose features are not those of :func:`as_network`: of a ladder, one tensor for each level.
+    """
+    return module if _asks_for_condition(module)[0] else Unconditional(module, owner)
+
+
+class Unconditional(nn.Module):
+    """A module of x alone, called with a condition.
 
     Args:
-        out_shape: shape of one output.
+        module, owner: as of :func:`as_network`.
     """
 
-    def __init__(self, out_shape: tuple[int, ...]) -> None:
+    def __init__(self, module: nn.Module, owner: object = None) -> None:
         super().__init__()
-        self.out_shape = tuple(out_shape)
-        self.linear = _LazyLinear(math.prod(self.out_shape))
-        self.feature_dims, self.at_places = 1, False
+        self.module, self.name = module, f"encoder{_of(owner)}, a {type(module).__name__},"
 
-    def settle(self, feature_shape: tuple[int, ...]) -> None:
-        """Make the parameters for features of this shape."""
-        grid = feature_shape[1:]
-        self.feature_dims = len(feature_shape)
-        # Maps on an image or a volume; not the numbers of a vector that happen to be as many.
-        self.at_places = 1 < len(grid) < len(self.out_shape) and self.out_shape[-len(grid) :] == grid
-        if self.at_places:
-            self.linear.out_features = math.prod(self.out_shape[: -len(grid)])
-        features = feature_shape[0] if self.at_places else math.prod(feature_shape)
-        like: Tensor = self.linear.weight
-        self.linear(torch.zeros(1, features, dtype=like.dtype, device=like.device))
-
-    def forward(self, h: Tensor) -> Tensor:
-        if self.at_places:
-            y = self.linear(h.movedim(-self.feature_dims, -1)).movedim(-1, -self.feature_dims)
-            y = y.unflatten(-self.feature_dims, self.out_shape[: len(self.out_shape) - self.feature_dims + 1])
-        else:
-            flat = h.flatten(-self.feature_dims) if self.feature_dims else h.unsqueeze(-1)
-            y = self.linear(flat).unflatten(-1, self.out_shape)
-        return y.to(self.linear.weight.dtype)
-
-
-class _LazyLinear(nn.LazyLinear):
-    cls_to_become = Linear  # type: ignore[assignment]
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Any:
+        if condition is not None:
+            raise _takes_none(self.name)
+        return self.module(x)
 
 
 def has_lazy_parameters(module: nn.Module) -> bool:
@@ -229,6 +210,13 @@ def _asks_for_condition(module: nn.Module) -> tuple[bool, bool]:
     except (TypeError, ValueError):  # of a compiled forward nothing is known
         condition = None
     return condition is not None, condition is not None and condition.default is condition.empty
+
+
+def _takes_none(name: str) -> UserError:
+    return DoesNotFit(
+        f"the {name} takes no condition, and was given one.",
+        "give its forward a second argument 'condition', or leave the condition out.",
+    )
 
 
 def _of(owner: object) -> str:

@@ -10,6 +10,7 @@ from torch.distributions import Independent, Normal
 from vaekit.distributions.chain import Chain, LatentCache
 from vaekit.networks.ladder import Place
 from vaekit.networks.network import checked_minimum, positive
+from vaekit.networks.plain import as_encoder
 from vaekit.parts.record import part
 
 Parameters = tuple[Tensor, Tensor]
@@ -35,7 +36,7 @@ class Ladder(nn.Module):
 
     def __init__(self, encoder: nn.Module, ladder: nn.Module, minimum_scale: float = 1e-4) -> None:
         super().__init__()
-        self.encoder, self.ladder = encoder, ladder
+        self.encoder, self.ladder = as_encoder(encoder, self), ladder
         self.heads = nn.ModuleList(rung.gaussian_head(2) for rung in ladder.rungs)  # type: ignore[union-attr]
         self.minimum_scale = checked_minimum(minimum_scale)
 
@@ -63,7 +64,7 @@ class PrecisionWeighted(nn.Module):
 
     def __init__(self, encoder: nn.Module, ladder: nn.Module, minimum_scale: float = 1e-3) -> None:
         super().__init__()
-        self.encoder, self.ladder = encoder, ladder
+        self.encoder, self.ladder = as_encoder(encoder, self), ladder
         self.heads = nn.ModuleList(rung.gaussian_head(1) for rung in ladder.rungs)  # type: ignore[union-attr]
         self.minimum_scale = checked_minimum(minimum_scale)
 

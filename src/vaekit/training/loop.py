@@ -19,11 +19,12 @@ from vaekit.acceleration import capture
 from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader, RowSelection
 from vaekit.distributed.context import DistributedContext
-from vaekit.errors import TrainingFailed
+from vaekit.errors import TrainingFailed, UserError
 from vaekit.evaluation.doctor import TrainingMonitor
 from vaekit.evaluation.fitness import check_likelihood_fits
 from vaekit.evaluation.likelihood import bound
 from vaekit.kernels import flushing_denormals, keep_pages, rounds_on_processors
+from vaekit.parts.foreign import foreign_values
 from vaekit.parts.record import from_document, to_document
 from vaekit.progress import Bar, say
 from vaekit.run.checkpointer import Checkpointer, MemoryCheckpointer
@@ -32,6 +33,7 @@ from vaekit.schedules import Step
 from vaekit.signals import Ended, listening
 from vaekit.training.epoch_record import line_of, record_of
 from vaekit.training.microbatches import OBJECTIVE, Microbatches, WholeBatch
+from vaekit.training.model_checks import check_can_be_read
 from vaekit.training.settings import OPTIMIZERS, Phase, Settings
 from vaekit.training.step import PlainStep, StepContext, StepResult
 from vaekit.training.trainable import TrainableParts
@@ -187,7 +189,9 @@ class Training:
         device = next(self.model.parameters()).device
         self.model.to(device=device, memory_format=torch.channels_last)
         self.world.copy_first([*self.model.state_dict().values()])
-        self.state.model_changed(json.dumps(to_document(self.model)))
+        document = to_document(self.model)
+        check_can_be_read(self.model, document)
+        self.state.model_changed(json.dumps(document))
         before = self.state.optimizers
         self.step = capture(self.plain_step(phase), self._say)
         for name, optimizer in self.state.optimizers.items():
@@ -198,7 +202,17 @@ class Training:
                 optimizer.group_by_age()  # type: ignore[operator]
 
     def _grow_to(self, document: str) -> None:
-        """Make the model in place what it had become when the state was saved."""
+        """Make the model in place what it had become when the state was saved.
+
+        Raises:
+            UserError: if no document can make it.
+        """
+        if any(foreign_values(json.loads(document))):
+            raise UserError(
+                "the model has grown while it was trained, and with classes that are no registered parts it cannot be "
+                "made as it was then.",
+                hint="mark them with @vk.part('kind/name'), and train again.",
+            )
         device = next(self.model.parameters()).device
         grown = from_document(json.loads(document)).to(device=device, memory_format=torch.channels_last)
         self.model.__dict__.clear()
