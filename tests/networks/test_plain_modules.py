@@ -204,6 +204,21 @@ def test_a_condition_reaches_a_forward_that_asks_for_it() -> None:
         model.draw(vk.Batch(torch.ones(5, 4)))
 
 
+def test_conditions_with_axes_of_draws_and_of_any_shape() -> None:
+    drawn = vk.likelihoods.Bernoulli(Conditional(3), (4,))
+    assert drawn(torch.randn(6, 5, 3), torch.randn(6, 5, 2)).batch_shape == (6, 5)
+    assert drawn(torch.randn(5, 3), torch.randn(6, 5, 2)).batch_shape == (6, 5)
+
+    class OfImages(Conditional):
+        def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+            assert condition.dim() == 4
+            return super().forward(x, condition.flatten(1))
+
+    q = vk.posteriors.Diagonal(OfImages(4, 6), 3)
+    assert q(torch.ones(5, 4), torch.randn(5, 1, 2, 3)).batch_shape == (5,)
+    assert q(torch.ones(5, 4), torch.randn(7, 5, 1, 2, 3)).batch_shape == (7, 5)
+
+
 def test_a_label_that_is_summed_out_reaches_modules_as_a_condition() -> None:
     q = vk.posteriors.Diagonal(Conditional(4, 3), 2)
     model = vk.M2(nn.Linear(4, 5), q, vk.likelihoods.Bernoulli(Conditional(2, 3), (4,)), vk.priors.StandardNormal(2), 3)
@@ -228,6 +243,9 @@ def test_statistics_of_batches_are_those_of_training_alone() -> None:
     model = vae(*images(), (1, 8, 8))
     norm = model.posterior.network.module[1]
     assert norm.num_batches_tracked == 0
+    alone = vk.posteriors.Diagonal(images()[0], 3)
+    alone(torch.rand(5, 1, 8, 8))
+    assert alone.network.module[1].num_batches_tracked == 1
     model.draw(vk.Batch(torch.rand(5, 1, 8, 8)), 1)
     assert norm.num_batches_tracked == 1
     with pytest.raises(vk.UserError, match=r"does not take a single row .* BatchNorm1d.* says: Expected more than 1"):

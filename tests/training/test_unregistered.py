@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.distributions import Bernoulli, Distribution, Independent, Normal
-from training_cases import assert_same_run, small_digits, stop_after
+from training_cases import assert_same_run, small_digits, small_plan, stop_after
 
 import vaekit as vk
 import vaekit.cli
@@ -18,7 +19,9 @@ from vaekit.errors import Interrupted
 from vaekit.objectives import Objective, Value
 from vaekit.objectives.objective import Player
 from vaekit.parts.foreign import foreign_values
+from vaekit.parts.record import to_document
 from vaekit.schedules import Step
+from vaekit.training.model_checks import check_can_be_read
 
 OPTIONS: dict[str, Any] = {"quiet": True, "batch_size": 16}
 
@@ -326,6 +329,13 @@ class TestBeforeTheFirstStep:
         q, p = vk.posteriors.Diagonal(That(), 3), vk.likelihoods.Bernoulli(vk.networks.MLP(3, (8,)), (1, 8, 8))
         vk.fit(vk.VAE(vk.priors.StandardNormal(3), q, p), small_digits(), epochs=1, out=tmp_path / "run", **OPTIONS)
         assert vk.load(tmp_path / "run").model.posterior.network.module.layer.out_features == 8
+
+    def test_the_proof_leaves_random_numbers_and_model_as_they_were(self) -> None:
+        model = small_plan().model
+        before, state = copy.deepcopy(model.state_dict()), torch.get_rng_state()
+        check_can_be_read(model, to_document(model))
+        assert torch.equal(torch.get_rng_state(), state)
+        assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
 
     def test_parameters_that_no_player_holds(self, tmp_path: Path) -> None:
         class Half(Watched):
