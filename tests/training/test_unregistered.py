@@ -18,12 +18,19 @@ import vaekit.cli
 from vaekit.errors import Interrupted
 from vaekit.objectives import Objective, Value
 from vaekit.objectives.objective import Player
+from vaekit.parts import record
 from vaekit.parts.foreign import foreign_values
 from vaekit.parts.record import to_document
 from vaekit.schedules import Step
 from vaekit.training.model_checks import check_can_be_read
 
 OPTIONS: dict[str, Any] = {"quiet": True, "batch_size": 16}
+
+
+@pytest.fixture(autouse=True)
+def parts_of_a_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is registered inside is not after it."""
+    monkeypatch.setattr(record, "_REGISTRY", dict(record._REGISTRY))
 
 
 class Encoder(nn.Module):
