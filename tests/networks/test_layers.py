@@ -8,7 +8,7 @@ from torch import nn
 
 from vaekit.kernels import Shape, transposed
 from vaekit.kernels.convolution import plain
-from vaekit.networks.layer import Conv2d, ConvTranspose2d, Linear
+from vaekit.networks.network import Conv2d, ConvTranspose2d, Linear
 
 
 @pytest.mark.parametrize(

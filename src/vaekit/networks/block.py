@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import gelu
 
-from vaekit.networks.layer import Linear
-from vaekit.networks.network import over_leading
+from vaekit.networks.network import Linear, over_leading
 
 
 class Block(nn.Module):

@@ -7,8 +7,18 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from vaekit.networks.layer import Conv2d, ConvTranspose2d, Linear
-from vaekit.networks.network import FlatHead, Shape, activation_of, initialize, of_condition, over_leading, size
+from vaekit.networks.network import (
+    Conv2d,
+    ConvTranspose2d,
+    FlatHead,
+    Linear,
+    Shape,
+    activation_of,
+    initialize,
+    of_condition,
+    over_leading,
+    size,
+)
 from vaekit.parts.record import part
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
 
-from vaekit.networks.layer import Linear
+from vaekit.networks.network import Linear
 from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 

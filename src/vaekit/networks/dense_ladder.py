@@ -8,8 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.networks.block import Block, dense_block, scaled
-from vaekit.networks.layer import Linear
-from vaekit.networks.network import FlatHead, Shape, dimensions, of_condition, size
+from vaekit.networks.network import FlatHead, Linear, Shape, dimensions, of_condition, size
 from vaekit.parts.record import part
 
 

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vaekit.networks.layer import Linear
-from vaekit.networks.network import positive
+from vaekit.networks.network import Linear, positive
 
 
 class MaskedLinear(nn.Linear):

@@ -11,8 +11,7 @@ from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from vaekit.networks.block import Block, grid_block, scaled
 from vaekit.networks.convolutional import GridHead
-from vaekit.networks.layer import Linear
-from vaekit.networks.network import of_condition, over_leading
+from vaekit.networks.network import Linear, of_condition, over_leading
 from vaekit.parts.record import part
 
 Size = tuple[int, int]

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.distributions.chain import cached_state
-from vaekit.networks.layer import Linear
-from vaekit.networks.network import checked_minimum, of_condition, positive
+from vaekit.networks.network import Linear, checked_minimum, of_condition, positive
 from vaekit.parts.record import part
 
 

@@ -8,9 +8,9 @@ from torch import Tensor, nn
 from torch.nn.functional import glu
 
 from vaekit.networks.block import dense_block, scaled
-from vaekit.networks.layer import Linear
 from vaekit.networks.network import (
     FlatHead,
+    Linear,
     Shape,
     activation_of,
     dimensions,

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from vaekit.networks.layer import Linear
+from vaekit.networks.network import Linear
 
 
 class PlainHead(nn.Module):

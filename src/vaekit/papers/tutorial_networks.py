@@ -9,8 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
-from vaekit.networks.layer import ConvTranspose2d
-from vaekit.networks.network import FlatHead, initialize, of_condition, over_leading
+from vaekit.networks.network import ConvTranspose2d, FlatHead, initialize, of_condition, over_leading
 from vaekit.parts.record import part
 
 

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from vaekit.distributions.full_covariance import HouseholderNormal
-from vaekit.networks.layer import Linear
-from vaekit.networks.network import checked_minimum, positive
+from vaekit.networks.network import Linear, checked_minimum, positive
 from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
