@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Atomic writes, and safetensors files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The papers that parts and recipes name, as BibTeX.
+"""Bibliography: the papers that parts and recipes name, as BibTeX.
 
 A paper is named by a line such as ``Kingma & Welling 2013, appendix C.2; β: Higgins et al. 2017``: pieces between
 semicolons, each beginning with authors and year (after a word and a colon, where only one option comes from there).

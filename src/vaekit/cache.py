@@ -1,4 +1,4 @@
-"""Where vaekit keeps what can be had again: downloads, what was measured of the machine, programs."""
+"""Cache folder: downloads, measurements of the machine, compiled programs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers that a person gives, looked at before they are used."""
+"""Range checks of numbers given by a person."""
 
 from __future__ import annotations
 

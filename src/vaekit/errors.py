@@ -1,4 +1,4 @@
-"""Mistakes that a user can mend: one sentence, and a hint where there is a usual cause."""
+"""Errors that a user can mend: one sentence, and a hint."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers that change in training: of a step, not of a clock.
+"""Schedules: numbers that change with the training step.
 
 A schedule is a frozen value called with a :class:`Step`. Anything that takes one takes a plain
 number as well (:func:`at`). On the command line it is written as a call: ``beta=linear(0,1,epochs=10)``.

@@ -1,4 +1,4 @@
-"""Ctrl-C as a wish, not as an accident."""
+"""Graceful SIGINT and SIGTERM."""
 
 from __future__ import annotations
 

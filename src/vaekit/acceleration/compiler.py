@@ -1,4 +1,4 @@
-"""torch's inductor: from a list of operations to loops that go over memory once."""
+"""Inductor: from a list of operations to compiled loops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernels over many tensors in plain operations, of which a compiler makes its own."""
+"""Decompositions: kernels over many tensors as plain operations, for a compiler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Many operations as one program: they are written down once, and a compiler makes kernels of several at a time.
+"""Compiled programs: a step written down as a list of operations and compiled as a whole.
 
 Python runs them two last times, and every operation that reaches torch is noted, those of a backward pass and of an
 optimiser among them. What is neither an input nor made inside becomes an input too, so that nothing is remembered

@@ -1,4 +1,4 @@
-"""Programs as libraries in the cache folder: another process finds them there in a moment, without the compiler."""
+"""Program cache: compiled programs as libraries in the cache folder."""
 
 from __future__ import annotations
 

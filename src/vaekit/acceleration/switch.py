@@ -1,4 +1,4 @@
-"""Whether steps may be captured at all."""
+"""Switch of the acceleration, and why it is off."""
 
 from __future__ import annotations
 

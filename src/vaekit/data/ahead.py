@@ -1,4 +1,4 @@
-"""What is needed next is made ready in the background."""
+"""Prefetching in a background thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own arrays as a data set: what they are, how they are kept, how they are cut."""
+"""Data sets from arrays: kind, storage, splits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a model is shown at once."""
+"""Batch: rows as a model sees them."""
 
 from __future__ import annotations
 

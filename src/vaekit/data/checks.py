@@ -1,4 +1,4 @@
-"""What the values of arrays are taken for, and the refusal of those that cannot be that."""
+"""Kinds of values in arrays, and checks of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Large arrays in memory-sized pieces: what is looked for is found without a copy of the whole."""
+"""Large arrays in memory-sized chunks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A data set: three splits of stored arrays and the kind of their values."""
+"""Data set: three splits of stored arrays and the kind of their values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bytes of one named file on a fresh machine, checked against a pinned SHA-256.
+"""Downloads of named files, checked against a pinned SHA-256.
 
 Order: the folder named by ``VAEKIT_DATA``, the user's cache, the official download, a system package
 client that is already there. The pins are of the *uncompressed* content, so that it does not matter who

@@ -1,4 +1,4 @@
-"""Rows from what PyTorch and scikit-learn users have: arrays, tensors, data frames, torch data sets, pairs (X, y)."""
+"""Input rows of PyTorch and scikit-learn users: arrays, tensors, data frames, torch data sets, pairs (X, y)."""
 
 from __future__ import annotations
 

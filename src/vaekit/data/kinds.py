@@ -1,4 +1,4 @@
-"""What the numbers of a data set are. The kind picks the default likelihood and prepares batches.
+"""Kinds of data: what the numbers of a data set are, and how batches are prepared from them.
 
 A kind turns stored values (``uint8`` grey levels, integer categories …) into the tensor that the
 model sees, on the device of the batch: ``kind.prepare(raw)``, shapes ``(batch, *stored)`` to

@@ -1,4 +1,4 @@
-"""Labels: classes are numbered for the model and keep the names that they have in the data."""
+"""Labels: classes by number for the model, by name for people."""
 
 from __future__ import annotations
 

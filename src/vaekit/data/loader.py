@@ -1,4 +1,4 @@
-"""Rows of a split as batches on a device."""
+"""Loader: batches of rows on a device."""
 
 from __future__ import annotations
 

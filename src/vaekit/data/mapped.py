@@ -1,4 +1,4 @@
-"""Rows of a memory-mapped array, read from its file instead of through the mapping."""
+"""Memory-mapped arrays read by file offset."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cells that were not observed: how they are marked, what stands in their place, and what is refused."""
+"""Missing cells: how they are marked, what stands in their place, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Own files and folders as a data set: which format a path has, and what is wrong with it."""
+"""Readers of files and folders: the format of a path, and what is wrong with it."""
 
 from __future__ import annotations
 

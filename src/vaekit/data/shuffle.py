@@ -1,4 +1,4 @@
-"""The order of the rows in an epoch: a function of seed and epoch alone, made a window at a time."""
+"""Shuffling: the order of an epoch as a function of seed and epoch, a window at a time."""
 
 from __future__ import annotations
 

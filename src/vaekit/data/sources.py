@@ -1,4 +1,4 @@
-"""The named sets whose files are fetched: where each is, and what its content must be."""
+"""Sources of the named data sets: where their files are, and their checksums."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Training, validation and test rows of what comes in one piece."""
+"""Splits into training, validation and test rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mean and scale of the training rows, and words about rows and columns that carry no information."""
+"""Standardisation by the training rows, and warnings about rows and columns without information."""
 
 from __future__ import annotations
 

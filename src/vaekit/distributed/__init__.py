@@ -1,1 +1,1 @@
-"""Distributed training: torch.distributed context, microbatches, random-number streams."""
+"""Distributed training: torch.distributed context, devices, RNG streams."""

@@ -1,4 +1,4 @@
-"""The processes that train together: ``torch.distributed`` as it stands, started by ``torchrun``."""
+"""Distributed context: rank, world size and collectives of ``torch.distributed``, started by ``torchrun``."""
 
 from __future__ import annotations
 

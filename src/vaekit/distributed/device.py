@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Choice of the device."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random numbers of the microbatches of a batch: each has its own, whichever process computes it."""
+"""RNG streams: random numbers of each microbatch, whichever process computes it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same sums by the fastest route of the machine; torch's own is always there and always right."""
+"""Kernels: what one operation is computed by, on this machine."""
 
 from vaekit.kernels.convolution import Shape, transposed
 from vaekit.kernels.denormals import flushing_denormals

@@ -1,4 +1,4 @@
-"""Tensors cut for kernels that go over many of them at once."""
+"""Tensors cut into chunks for kernels over many of them."""
 
 from __future__ import annotations
 

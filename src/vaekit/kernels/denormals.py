@@ -1,4 +1,4 @@
-"""Numbers too small to be normal are taken for zero."""
+"""Denormal numbers flushed to zero."""
 
 from __future__ import annotations
 

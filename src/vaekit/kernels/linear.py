@@ -1,4 +1,4 @@
-"""A linear layer by the route chosen for this machine."""
+"""Linear layers by the route chosen for this machine."""
 
 from __future__ import annotations
 

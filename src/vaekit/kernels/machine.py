@@ -1,4 +1,4 @@
-"""What is true of this machine and of no other."""
+"""Machine: processor, instructions, threads and version of torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory that was freed is kept for the next step."""
+"""Memory allocator: freed pages kept for the next step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random numbers."""
+"""State of the random number generators."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A linear layer by oneDNN's inner product, forwards and backwards.
+"""Linear layers by oneDNN's inner product, forwards and backwards.
 
 torch sends float32 matrix products to its BLAS, which on processors of some vendors takes a path half as fast as
 oneDNN's. The three products of a layer (output, gradient of the input, gradient of the weight) are all of the form

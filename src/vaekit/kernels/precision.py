@@ -1,4 +1,4 @@
-"""Products of rounded factors."""
+"""Mixed precision: products of rounded factors."""
 
 from __future__ import annotations
 

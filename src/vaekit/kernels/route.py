@@ -1,4 +1,4 @@
-"""Which route is taken: measured once on a machine, written down, and kept."""
+"""Route of linear layers, measured once on a machine."""
 
 from __future__ import annotations
 

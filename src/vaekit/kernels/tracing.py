@@ -1,4 +1,4 @@
-"""Whether operations are being written down for a compiler, which makes its own kernels of plain ones."""
+"""Tracing flag: whether operations are being recorded for a compiler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Binary data."""
+"""Bernoulli likelihood of binary data."""
 
 from __future__ import annotations
 

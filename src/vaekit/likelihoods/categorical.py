@@ -1,4 +1,4 @@
-"""Categories."""
+"""Categorical likelihood."""
 
 from __future__ import annotations
 

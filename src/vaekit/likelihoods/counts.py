@@ -1,4 +1,4 @@
-"""Counts."""
+"""Likelihoods of counts: Poisson, negative binomial, zero-inflated."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Grey levels."""
+"""Discretised logistic likelihood of grey levels."""
 
 from __future__ import annotations
 

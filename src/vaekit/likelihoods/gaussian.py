@@ -1,4 +1,4 @@
-"""Real data."""
+"""Gaussian likelihood of real data."""
 
 from __future__ import annotations
 

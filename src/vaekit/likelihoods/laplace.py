@@ -1,4 +1,4 @@
-"""Real data with heavy tails: absolute instead of squared errors."""
+"""Laplace likelihood of real data: absolute instead of squared errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Gaussian, Laplace, Student-t and discretised logistic share: a location from the network, and a scale."""
+"""Location and scale: what Gaussian, Laplace, Student-t and discretised logistic likelihoods share."""
 
 from __future__ import annotations
 

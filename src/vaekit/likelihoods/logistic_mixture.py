@@ -1,4 +1,4 @@
-"""Grey levels and colours: several logistics for each place."""
+"""Mixtures of discretised logistics for grey levels and colours."""
 
 from __future__ import annotations
 

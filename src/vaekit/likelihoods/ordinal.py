@@ -1,4 +1,4 @@
-"""Ordered levels without distances between them: answers on a scale, grades, stages."""
+"""Ordinal likelihood: ordered levels without distances between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images whose places depend on each other given z: a PixelCNN as the decoder."""
+"""PixelCNN likelihood: places of an image that depend on each other given z."""
 
 from __future__ import annotations
 

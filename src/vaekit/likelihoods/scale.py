@@ -1,4 +1,4 @@
-"""Where a likelihood's scale comes from: a constant, a parameter, one per dimension, or the network."""
+"""Scale of a likelihood: a constant, a parameter, one per dimension, or the network."""
 
 from __future__ import annotations
 

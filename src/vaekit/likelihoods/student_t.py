@@ -1,4 +1,4 @@
-"""Real data with outliers: tails that fall like a power, as heavy as the data asks for."""
+"""Student-t likelihood of real data with outliers."""
 
 from __future__ import annotations
 

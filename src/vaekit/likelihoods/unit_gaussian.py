@@ -1,4 +1,4 @@
-"""Grey levels between 0 and 1 as real numbers."""
+"""Unit Gaussian likelihood of grey levels as real numbers."""
 
 from __future__ import annotations
 

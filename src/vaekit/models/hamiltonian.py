@@ -1,4 +1,4 @@
-"""A posterior that is moved towards log p(x, z) by Hamiltonian dynamics."""
+"""Hamiltonian VAE: a posterior moved towards log p(x, z) by Hamiltonian dynamics."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tensors to tensors: the trunks that posteriors, likelihoods and conditional priors stand on.
+"""Networks: tensors to tensors, the trunks of posteriors, likelihoods and conditional priors.
 
 A network maps ``(*leading, *in_shape)`` to features ``(*leading, *feature_shape)`` for any number of
 leading axes, and makes heads for whoever needs parameters of a distribution:

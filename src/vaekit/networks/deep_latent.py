@@ -1,4 +1,4 @@
-"""The generator of a deep latent Gaussian model: noise enters at every layer."""
+"""Generator of a deep latent Gaussian model: noise enters at every layer."""
 
 from __future__ import annotations
 

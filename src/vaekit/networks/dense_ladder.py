@@ -1,4 +1,4 @@
-"""A ladder of vectors: its rungs, and the way up from the data to them."""
+"""Ladder of vectors: its rungs, and the bottom-up path."""
 
 from __future__ import annotations
 

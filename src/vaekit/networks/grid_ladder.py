@@ -1,4 +1,4 @@
-"""A ladder of grids, from coarse to fine: its rungs, and the way up from an image to them."""
+"""Ladder of grids, from coarse to fine: its rungs, and the bottom-up path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The deterministic path of a ladder: from the top down, taking up a latent at every rung."""
+"""Ladder: the deterministic top-down path that takes up a latent at every rung."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convolutions that see only what comes before in reading order."""
+"""Masked convolutions, which see only what comes before in reading order."""
 
 from __future__ import annotations
 

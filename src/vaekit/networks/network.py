@@ -1,4 +1,4 @@
-"""The contract of a network, its layers by the fastest route of the machine, and helpers that every one uses."""
+"""Contract of a network, its layers by the fastest route of the machine, and shared helpers."""
 
 from __future__ import annotations
 

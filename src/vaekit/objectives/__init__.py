@@ -1,4 +1,4 @@
-"""What training maximises: frozen values ``(model, batch, step) -> Value``, in nats per example."""
+"""Objectives: frozen values ``(model, batch, step) -> Value``, in nats per example."""
 
 from vaekit.objectives.adversarial import Adversarial
 from vaekit.objectives.aggregate import WAE, InfoVAE, SlicedWasserstein

@@ -1,4 +1,4 @@
-"""A critic in latent space instead of a KL."""
+"""Adversarial objective: a critic in latent space instead of a KL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The aggregate of q, matched to the prior by a distance between samples: InfoVAE, WAE, sliced Wasserstein.
+"""Aggregated posterior matched to the prior by a distance between samples: InfoVAE, WAE, sliced Wasserstein.
 
 None of them needs the density of q, and a point will do. All latents are compared side by side. The distance is that of
 a batch, the same for each of its rows; larger batches tell it better. It teaches q, and not the prior: draws of the

@@ -1,4 +1,4 @@
-"""Any objective, with a classifier that learns from the labelled rows as well."""
+"""Objective with a classifier that learns from the labelled rows as well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far two samples of points are apart: maximum mean discrepancy and sliced Wasserstein distance."""
+"""Discrepancy of two samples: maximum mean discrepancy and sliced Wasserstein distance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evidence lower bound."""
+"""Evidence lower bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The evidence lower bound with a floor under the KL, against posterior collapse."""
+"""Evidence lower bound with a floor under the KL (free bits)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The importance-weighted bound."""
+"""Importance-weighted bound."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The likelihood of a model's own latents under its prior: by which a prior is fitted to a model that rests."""
+"""Log-prior of a model's own latents, by which a prior is fitted to a model that rests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of an objective."""
+"""Contract of an objective."""
 
 from __future__ import annotations
 

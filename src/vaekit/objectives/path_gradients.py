@@ -1,4 +1,4 @@
-"""The evidence lower bound and the importance-weighted bound with gradients of lower variance.
+"""Path gradients: lower-variance gradients of the evidence lower bound and the importance-weighted bound.
 
 The score ∇ log q(z|x) at a fixed z has the mean zero, and no need to be in the gradient of a bound that averages
 log w. What is left goes through z alone: ``draw(…, frozen_q=True)`` gives log q(z|x) with the parameters of q held

@@ -1,4 +1,4 @@
-"""Bounds by Rényi's divergence: between the evidence lower bound and the importance-weighted one, and beyond."""
+"""Rényi bounds, between the evidence lower bound and the importance-weighted one, and beyond."""
 
 from __future__ import annotations
 

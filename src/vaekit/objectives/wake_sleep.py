@@ -1,4 +1,4 @@
-"""Inference that is learned beside the model, and not by its bound: wake–sleep and reweighted wake–sleep."""
+"""Wake–sleep and reweighted wake–sleep."""
 
 from __future__ import annotations
 

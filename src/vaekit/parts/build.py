@@ -1,4 +1,4 @@
-"""Making a part of options by name, as a command line or a recipe gives them."""
+"""Building a part from options by name."""
 
 from __future__ import annotations
 

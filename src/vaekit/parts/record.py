@@ -1,4 +1,4 @@
-"""Everything is a value that can be written down.
+"""Recorded constructors: parts as documents, and parts rebuilt from documents.
 
 A *part* is any class marked with :func:`part`: it remembers the arguments of its constructor, so
 that a composed model is one JSON document (:func:`to_document`) and is rebuilt from it

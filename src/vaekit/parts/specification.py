@@ -1,4 +1,4 @@
-"""Parts and values as a word on the command line, ``mixture:num_components=50``: read and written."""
+"""Part specifications, ``mixture:num_components=50``: read and written."""
 
 from __future__ import annotations
 

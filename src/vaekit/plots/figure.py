@@ -1,4 +1,4 @@
-"""An empty figure in the one style of all plots."""
+"""Empty figure in the one style of all plots."""
 
 from __future__ import annotations
 

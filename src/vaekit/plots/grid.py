@@ -1,4 +1,4 @@
-"""Many small images in one."""
+"""Grid of images."""
 
 from __future__ import annotations
 

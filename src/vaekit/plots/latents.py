@@ -1,4 +1,4 @@
-"""Where the data lies in latent space, and how much each latent is used."""
+"""Latent maps, and KL by latent."""
 
 from __future__ import annotations
 

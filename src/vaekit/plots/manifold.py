@@ -1,4 +1,4 @@
-"""A plane of latents decoded cell by cell, and what its cells are like."""
+"""Manifold: a plane of latents decoded cell by cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A figure as the bytes of a PNG."""
+"""PNG of a figure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each unit does: one row a unit, one column a step."""
+"""Traversals: one row a unit, one column a step."""
 
 from __future__ import annotations
 

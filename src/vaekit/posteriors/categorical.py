@@ -1,4 +1,4 @@
-"""Discrete latents, relaxed while they are trained."""
+"""Categorical posterior, relaxed in training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Gaussian with full covariance."""
+"""Gaussian posterior with full covariance by its Cholesky factor."""
 
 from __future__ import annotations
 

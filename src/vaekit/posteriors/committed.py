@@ -1,4 +1,4 @@
-"""A Gaussian that cannot come nearer to the standard normal than a given divergence."""
+"""Gaussian posterior with a minimum rate (δ-VAE)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Gaussian with independent dimensions."""
+"""Gaussian posterior with independent dimensions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flows: a Gaussian that invertible steps bend, all of them given what the network says of x."""
+"""Flow posteriors: inverse autoregressive and coupling steps, conditioned on the network."""
 
 from __future__ import annotations
 

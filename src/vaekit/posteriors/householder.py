@@ -1,4 +1,4 @@
-"""A diagonal Gaussian turned by reflections that the network chooses."""
+"""Householder posterior: a diagonal Gaussian turned by reflections."""
 
 from __future__ import annotations
 

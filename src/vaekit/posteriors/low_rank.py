@@ -1,4 +1,4 @@
-"""A Gaussian whose covariance is a diagonal plus a few outer products."""
+"""Gaussian posterior whose covariance is a diagonal plus a few outer products."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A point mass: the encoder of a plain autoencoder."""
+"""Point-mass posterior: the encoder of a plain autoencoder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A grid of codes: the encoder of VQ-VAE."""
+"""Quantised posterior: the encoder of VQ-VAE."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Gaussian with full covariance at linear cost."""
+"""Rank-one posterior: full covariance at linear cost."""
 
 from __future__ import annotations
 

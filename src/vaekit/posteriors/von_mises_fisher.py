@@ -1,4 +1,4 @@
-"""A direction instead of a place."""
+"""Von Mises–Fisher posterior: a direction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A PixelCNN over a grid of codes."""
+"""PixelCNN prior over a grid of codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An autoregressive density of a vector of latents."""
+"""Autoregressive prior of a vector of latents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalising flows, by zuko."""
+"""Flow priors, by zuko."""
 
 from __future__ import annotations
 

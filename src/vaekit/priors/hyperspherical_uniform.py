@@ -1,4 +1,4 @@
-"""All directions alike."""
+"""Uniform prior on the hypersphere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Gaussian around each of many encodings."""
+"""Kernel-density prior: a Gaussian around each of many encodings."""
 
 from __future__ import annotations
 

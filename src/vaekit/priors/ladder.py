@@ -1,4 +1,4 @@
-"""The prior of a ladder."""
+"""Prior of a ladder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A trainable mixture of Gaussians."""
+"""Mixture-of-Gaussians prior."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The standard normal."""
+"""Standard normal prior."""
 
 from __future__ import annotations
 

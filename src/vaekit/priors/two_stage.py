@@ -1,4 +1,4 @@
-"""A second VAE over the latents of the first."""
+"""Two-stage prior: a second VAE over the latents of the first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every category alike."""
+"""Uniform prior over categories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All grids of codes alike: the prior that VQ-VAE is trained under."""
+"""Uniform prior over grids of codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The variational mixture of posteriors."""
+"""VampPrior: the variational mixture of posteriors."""
 
 from __future__ import annotations
 

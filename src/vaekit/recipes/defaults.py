@@ -1,4 +1,4 @@
-"""One rule for all that is not asked for: from the shape of an example, the number of rows, and one dial."""
+"""Defaults from the shape of an example, the number of rows, and one dial."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a recipe is, and the list of them."""
+"""Recipes: plans, and the list of them."""
 
 from __future__ import annotations
 

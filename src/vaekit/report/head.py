@@ -1,4 +1,4 @@
-"""The top of the page: what was trained on what, and the command to repeat it."""
+"""Head of the page: what was trained on what, and the command to repeat it."""
 
 from __future__ import annotations
 

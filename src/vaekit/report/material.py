@@ -1,4 +1,4 @@
-"""All that the page shows, computed once."""
+"""Material of the page, computed once."""
 
 from __future__ import annotations
 

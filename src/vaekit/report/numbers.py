@@ -1,4 +1,4 @@
-"""The figures of ``vaekit evaluate`` with their protocol in words."""
+"""Numbers section: the figures of ``vaekit evaluate`` with their protocol."""
 
 from __future__ import annotations
 

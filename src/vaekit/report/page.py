@@ -1,4 +1,4 @@
-"""Pieces of HTML. All text goes through :func:`text`, so that nothing in a name can be taken for markup."""
+"""HTML elements. All text goes through :func:`text`, so that no name is taken for markup."""
 
 from __future__ import annotations
 

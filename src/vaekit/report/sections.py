@@ -1,4 +1,4 @@
-"""The parts of the page. Each is a function of the material and gives HTML, or says why there is nothing to show."""
+"""Sections of the page: each gives HTML, or says why there is nothing to show."""
 
 from __future__ import annotations
 

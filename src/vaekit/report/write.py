@@ -1,4 +1,4 @@
-"""Write the page."""
+"""Writing the page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written of a training, and when: records of epochs, the weights that are kept, the state to go on from."""
+"""Checkpointer: records of epochs, the weights that are kept, and the state to resume from."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Opening a run folder: a new one, one to go on with, one to start again in."""
+"""Run folder: opened anew, to resume, or to overwrite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that training must remember to go on exactly where it stopped."""
+"""Training state: all that is needed to resume exactly."""
 
 from __future__ import annotations
 

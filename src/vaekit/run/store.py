@@ -1,4 +1,4 @@
-"""Where a run is: a folder, or memory. Both have its configuration, records, model and objective."""
+"""Stores of a run: a folder, or memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laws of a bound on log p(x), judged where log p(x) is known."""
+"""Laws of a bound on log p(x), judged where log p(x) is known."""
 
 from __future__ import annotations
 

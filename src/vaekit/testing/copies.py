@@ -1,4 +1,4 @@
-"""Checks work on copies on the CPU in float64, so that a part comes out of them as it went in."""
+"""Copies of parts on the CPU in float64, on which checks work."""
 
 from __future__ import annotations
 

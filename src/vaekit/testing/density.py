@@ -1,4 +1,4 @@
-"""A density integrates to one, and samples follow it."""
+"""Laws of a density: it integrates to one, and samples follow it."""
 
 from __future__ import annotations
 

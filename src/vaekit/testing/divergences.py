@@ -1,4 +1,4 @@
-"""Registered divergences, beside what draws say."""
+"""Registered KL divergences beside Monte Carlo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models so small that p(x) is a sum over everything that can be.
+"""Enumerable models, whose p(x) is a sum.
 
 x has a few binary elements, so that Σ_x p(x) can be written out; the latent is one number, so that its
 integral is a quadrature, or a grid of a few codes, so that it is a sum.

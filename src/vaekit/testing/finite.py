@@ -1,4 +1,4 @@
-"""Supports that can be written out."""
+"""Finite supports, written out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laws of a likelihood."""
+"""Laws of a likelihood."""
 
 from __future__ import annotations
 

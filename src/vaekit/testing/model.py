@@ -1,4 +1,4 @@
-"""The laws of a model."""
+"""Laws of a model."""
 
 from __future__ import annotations
 

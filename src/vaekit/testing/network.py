@@ -1,4 +1,4 @@
-"""The laws of a network."""
+"""Laws of a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laws of an objective."""
+"""Laws of an objective."""
 
 from __future__ import annotations
 

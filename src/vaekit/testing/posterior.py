@@ -1,4 +1,4 @@
-"""The laws of a posterior."""
+"""Laws of a posterior."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The laws of a prior."""
+"""Laws of a prior."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A part is rebuilt from its document and its tensors, bit for bit."""
+"""Rebuilding of a part from its document and its tensors, bit for bit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How numbers are judged: random ones in standard errors, exact ones to rounding."""
+"""Judgement of numbers: random ones in standard errors, exact ones to rounding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one loop, and what surrounds it: the run folder, exact resume, progress."""
+"""Training: fit, loop, step, optimisers, settings."""
 
 from vaekit.run.run import Run, load
 from vaekit.training.fit import fit

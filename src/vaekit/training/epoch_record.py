@@ -1,4 +1,4 @@
-"""What is kept of an epoch, as a record of ``metrics.jsonl`` and as a line for a person."""
+"""Epoch records, for ``metrics.jsonl`` and for a person."""
 
 from __future__ import annotations
 

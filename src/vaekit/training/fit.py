@@ -1,4 +1,4 @@
-"""A training from its arguments to its run folder."""
+"""Fit: a training from its arguments to its run."""
 
 from __future__ import annotations
 

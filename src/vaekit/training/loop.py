@@ -1,4 +1,4 @@
-"""The loop. It steps the players it is told of and knows nothing about models."""
+"""Training loop: phases, epochs, validation, saving. It knows nothing about models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training is asked to do."""
+"""Training settings."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Phase:
         learning_rate: a number or a schedule over the phase.
         train: names of the model's parts that move (``("prior",)``); all of it by default. What is in no
             other part rests.
-        rest: names of parts that rest all the same, with whatever moving parts microbatch with them (a prior
+        rest: names of parts that rest all the same, with whatever moving parts share with them (a prior
             microbatches its code book with the posterior, say).
 
     Raises:

@@ -1,4 +1,4 @@
-"""Which parts of a model move in a phase, and which rest whatever they microbatch."""
+"""Trainable parts of a model in a phase."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a file holds, before it is known what its numbers are."""
+"""Content of a file, before its kind is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A text file again with its gaps filled: all other cells stay as they are written."""
+"""Text tables written again with their missing cells filled."""
 
 from __future__ import annotations
 

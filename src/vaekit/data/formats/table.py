@@ -1,4 +1,4 @@
-"""What the formats of tables share: names of columns, labels, whole numbers."""
+"""Names, labels and whole numbers in tables of any format."""
 
 from __future__ import annotations
 
