@@ -121,7 +121,7 @@ def replace_divergence(pair: tuple[type, type], wrong: Callable, monkeypatch: Pa
 
 
 def replace_divergence_of_normals(wrong: Callable, monkeypatch: Patch) -> None:
-    module = sys.modules["vaekit.distributions.kl"]
+    module = sys.modules["vaekit.distributions.comparison"]
     right = module._of_factors
     monkeypatch.setattr(module, "_of_factors", lambda q, p: wrong(right, q, p))
 

@@ -362,7 +362,7 @@ class TestList:
         assert all(row["what"] for row in rows)
 
     def test_options_as_they_are_written(self, vaekit: Command) -> None:
-        """Every option that is listed can be given with its default, in the small form, as printed."""
+        """Every option that is listed can be given with its default, in the part specification, as printed."""
         lines = vaekit("list", "parts").out.splitlines()
         place = lines.index("network mlp")
         assert "    options: hidden=300/300, activation=relu, initialization=torch" in lines[place:]

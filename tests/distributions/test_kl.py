@@ -21,7 +21,7 @@ from torch.distributions import (
 
 import vaekit as vk
 from vaekit.distributions import CholeskyNormal, HypersphericalUniform, OneHots, PointMass, VonMisesFisher, divergence
-from vaekit.distributions.kl import NormalDivergence, UnitNormalDivergence, in_words, space_of
+from vaekit.distributions.comparison import NormalDivergence, UnitNormalDivergence, in_words, space_of
 from vaekit.distributions.normal import UnitNormal
 from vaekit.distributions.von_mises_fisher import unit_vectors
 from vaekit.testing import assert_equal, assert_mean

@@ -21,7 +21,7 @@ from training_cases import metrics, small_digits, stop_after
 import vaekit as vk
 from vaekit.data.loader import Loader
 from vaekit.errors import Interrupted
-from vaekit.models.encode import encoded
+from vaekit.models.draw import encoded
 from vaekit.parts import record
 from vaekit.testing import check_model, check_objective
 

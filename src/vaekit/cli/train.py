@@ -1,6 +1,6 @@
 """Train a model on data and keep it in a run folder.
 
-Parts are named in one small form: --prior mixture:num_components=50 (vaekit list parts)."""
+Parts are named in one form, the part specification: --prior mixture:num_components=50 (vaekit list parts)."""
 
 from __future__ import annotations
 

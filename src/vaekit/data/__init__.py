@@ -34,7 +34,7 @@ def load(text: str | Path, **given: Any) -> Dataset:
     """Load a data set by name or path, with options: ``mnist``, ``mnist:binarization=static``, ``faces.npy:test=500``.
 
     Args:
-        text: the small form ``name:option=value,option=value``. A name of the catalogue comes first: write
+        text: the part specification ``name:option=value,option=value``. A name of the catalogue comes first: write
             ``./mnist`` for a file of that name. ``condition=label`` conditions the model on the label.
         given: further options; they win over those in ``text``.
 
@@ -95,7 +95,7 @@ def path_and_options(text: str) -> tuple[Path, dict[str, Any]] | None:
 
 
 def _name_and_options(text: str) -> tuple[str, dict[str, Any]]:
-    """Split the small form; a path may itself contain ':' if a file is there."""
+    """Split the part specification; a path may itself contain ':' if a file is there."""
     if Path(text).exists():
         return text, {}
     places = [place for place, character in enumerate(text) if character == ":"]
@@ -110,7 +110,7 @@ def _is_path(name: str) -> bool:
 
 
 def _spelled(value: Any) -> str:
-    """A value as the small form reads it: ``none``, ``true``, ``28/28``."""
+    """A value as the part specification reads it: ``none``, ``true``, ``28/28``."""
     if value is None or isinstance(value, bool):
         return f"{value}".lower()
     return "/".join(map(str, value)) if isinstance(value, tuple) else f"{value}"

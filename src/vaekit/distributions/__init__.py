@@ -4,12 +4,11 @@ from vaekit.distributions.autoregressive import Autoregressive, AutoregressiveMi
 from vaekit.distributions.bernoulli import IndependentBernoulli
 from vaekit.distributions.categorical import OneHots, Ordinal
 from vaekit.distributions.chain import Chain, LatentCache, cached_state, levels
+from vaekit.distributions.comparison import divergence, log_prob
 from vaekit.distributions.counts import ZeroInflated
 from vaekit.distributions.flow import Flow
 from vaekit.distributions.full_covariance import CholeskyNormal, HouseholderNormal, LowRankNormal, RankOneNormal
-from vaekit.distributions.kl import divergence
 from vaekit.distributions.logistic import ChannelMixture, DiscretizedLogistic, LogisticMixture
-from vaekit.distributions.masked import log_prob
 from vaekit.distributions.mixture import Chosen, Marginal, Mixture, log_prob_each, register_each
 from vaekit.distributions.moments import centre, moments
 from vaekit.distributions.normal import OptimalNormal

@@ -11,10 +11,9 @@ from torch.distributions import Distribution, constraints
 
 from vaekit.data.batch import Batch
 from vaekit.distributions.chain import LatentCache, levels
-from vaekit.distributions.masked import log_prob
+from vaekit.distributions.comparison import log_prob
 from vaekit.evaluation.likelihood import prior_is_bound, without_chance
-from vaekit.models.draw import bare, beside, named
-from vaekit.models.encode import encoded
+from vaekit.models.draw import bare, beside, encoded, named
 
 
 def why_no_ratio(model: Any, batch: Batch) -> str | None:

@@ -19,7 +19,7 @@ from vaekit.distributions.moments import moments
 from vaekit.errors import UserError
 from vaekit.evaluation.collect import Column
 from vaekit.evaluation.likelihood import evaluating
-from vaekit.models.encode import encoded
+from vaekit.models.draw import encoded
 
 ACTIVE_ABOVE = 0.01
 

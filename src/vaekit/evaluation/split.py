@@ -17,8 +17,7 @@ from vaekit.errors import UserError
 from vaekit.evaluation.context import EvaluationContext, Line, at_least, error_of, with_error
 from vaekit.evaluation.joint import why_no_ratio
 from vaekit.evaluation.likelihood import budget_of, evaluating
-from vaekit.models.draw import bare, named
-from vaekit.models.encode import encoded
+from vaekit.models.draw import bare, encoded, named
 from vaekit.parts.record import part
 
 

@@ -12,7 +12,7 @@ from vaekit.data.batch import Batch
 from vaekit.distributions.moments import centre
 from vaekit.evaluation.latents import Encoding
 from vaekit.evaluation.likelihood import evaluating
-from vaekit.models.encode import encoded
+from vaekit.models.draw import encoded
 
 
 class Unit(NamedTuple):

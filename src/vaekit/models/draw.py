@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from vaekit.data.batch import Batch
 from vaekit.distributions.chain import LatentCache, levels
-from vaekit.distributions.kl import divergence, in_words, space_of
+from vaekit.distributions.comparison import divergence, in_words, space_of
 from vaekit.errors import UserError
 from vaekit.models.frozen import frozen_log_prob
-from vaekit.networks.network import side_by_side
+from vaekit.networks.network import parameters_of, side_by_side
 
 Lazy = Tensor | Callable[[], Tensor]
 
@@ -401,3 +402,12 @@ def check_one_space(p: Distribution, q: Distribution) -> None:
             f"the posterior is over {in_words(q)}, the prior over {in_words(p)}; both must be over the same latents.",
             hint=f"choose a prior over {in_words(q)}, or another posterior (vaekit list parts).",
         )
+
+
+def encoded(model: Any, batch: Batch) -> Any:
+    """q(z|x), batch shape ``(batch,)``; ``mask`` and ``length`` are given to an ``encode`` that has such parameters."""
+    if batch.mask is None and batch.length is None:
+        return model.encode(batch.x, batch.condition)
+    asked, _ = parameters_of(getattr(model.encode, "__func__", model.encode))
+    there = {"mask": batch.mask, "length": batch.length}
+    return model.encode(batch.x, batch.condition, **{name: there[name] for name in asked})

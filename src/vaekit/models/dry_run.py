@@ -10,8 +10,7 @@ from torch.nn.parameter import is_lazy
 
 from vaekit.data.batch import Batch
 from vaekit.errors import UserError
-from vaekit.models.draw import bare
-from vaekit.models.encode import encoded
+from vaekit.models.draw import bare, encoded
 from vaekit.networks.failing_layer import DoesNotFit
 from vaekit.networks.plain import has_lazy_parameters
 

@@ -10,13 +10,13 @@ from torch.distributions import Distribution
 
 from vaekit.data.batch import Batch
 from vaekit.distributions.chain import Chain
+from vaekit.distributions.comparison import log_prob
 from vaekit.distributions.flow import Evolved, Leapfrog
-from vaekit.distributions.masked import log_prob
 from vaekit.errors import UserError
 from vaekit.models.draw import Draw, Latent, check_one_space
 from vaekit.models.dry_run import try_dry_run
 from vaekit.models.vae import VAE
-from vaekit.networks.observed import observed
+from vaekit.networks.network import observed
 from vaekit.parts.record import part
 
 

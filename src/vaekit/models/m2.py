@@ -11,7 +11,7 @@ from torch.nn.functional import one_hot
 
 from vaekit.data.batch import Batch
 from vaekit.distributions.chain import Chain
-from vaekit.distributions.masked import log_prob
+from vaekit.distributions.comparison import log_prob
 from vaekit.models.draw import Draw, Latent, draw_latents
 from vaekit.models.dry_run import try_dry_run
 from vaekit.networks.plain import as_network

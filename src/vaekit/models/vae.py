@@ -8,12 +8,11 @@ from torch.distributions import Distribution
 
 from vaekit.data.batch import Batch
 from vaekit.distributions.chain import levels
-from vaekit.distributions.masked import log_prob
+from vaekit.distributions.comparison import log_prob
 from vaekit.errors import UserError
-from vaekit.models.draw import Draw, bare, draw_latents, named
+from vaekit.models.draw import Draw, bare, draw_latents, encoded, named
 from vaekit.models.dry_run import try_dry_run
-from vaekit.models.encode import encoded
-from vaekit.networks.observed import observed
+from vaekit.networks.network import observed
 from vaekit.parts.record import part
 
 

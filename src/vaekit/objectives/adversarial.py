@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import logsigmoid
 
 from vaekit.data.batch import Batch
-from vaekit.models.draw import beside
-from vaekit.models.encode import encoded
+from vaekit.models.draw import beside, encoded
 from vaekit.networks.mlp import MLP
 from vaekit.objectives.objective import Matching, Player, Value, from_prior
 from vaekit.parts.record import part

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 
 from vaekit.data.batch import Batch
 from vaekit.errors import UserError
-from vaekit.models.draw import bare
-from vaekit.models.encode import encoded
+from vaekit.models.draw import bare, encoded
 from vaekit.objectives.objective import Objective, Player, Value, from_prior, sides
 from vaekit.parts.record import part
 from vaekit.schedules import Step, at_least

@@ -6,7 +6,7 @@ that a composed model is one JSON document (:func:`to_document`) and is rebuilt 
 Any other module or objective is *foreign* (:mod:`vaekit.parts.foreign`): the document names its class.
 
 A part is named ``slot/name``, for example ``prior/mixture``. On the command line the slot is the
-flag and the rest is one small form: ``--prior mixture:num_components=50``
+flag and the rest is one form, the part specification: ``--prior mixture:num_components=50``
 (:func:`vaekit.parts.specification.parse`, :func:`vaekit.parts.build.build`).
 """
 

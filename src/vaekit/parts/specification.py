@@ -13,7 +13,7 @@ _CALL = re.compile(r"^([a-z][a-z0-9-]*)\((.*)\)$", re.DOTALL)
 
 
 def parse(text: str) -> tuple[str, dict[str, Any]]:
-    """Read the small form ``name:option=value,option=value``.
+    """Read the part specification ``name:option=value,option=value``.
 
     Values are numbers, ``true``/``false``, ``none``, words, or a part written as a call:
     ``elbo:beta=linear(0,1,epochs=100)``.
@@ -62,7 +62,7 @@ def _split(text: str) -> list[str]:
 
 
 def literal(text: str) -> Any:
-    """A value of the small form: a number, ``true``, ``false``, ``none``, a schedule, sizes ``300/300``, or a word."""
+    """Value in a part specification: a number, ``true``, ``false``, ``none``, a schedule, sizes ``300/300``, a word."""
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:
         return words[text.lower()]
@@ -92,7 +92,7 @@ def literal(text: str) -> Any:
 
 
 def spelled(value: Json) -> str:
-    """The small form of a value of a document: what :func:`literal` reads.
+    """The part specification of a value of a document: what :func:`literal` reads.
 
     >>> spelled({"part": "schedule/linear", "start": 0, "end": 1, "epochs": 10})
     'linear(start=0,end=1,epochs=10)'

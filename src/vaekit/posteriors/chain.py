@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from vaekit.distributions import chain
-from vaekit.networks.network import side_by_side
-from vaekit.networks.observed import observed
+from vaekit.networks.network import observed, side_by_side
 from vaekit.parts.record import part
 
 

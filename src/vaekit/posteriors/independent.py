@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from vaekit.distributions.chain import Chain
-from vaekit.networks.observed import observed
+from vaekit.networks.network import observed
 from vaekit.parts.record import part
 
 

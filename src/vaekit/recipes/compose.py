@@ -16,7 +16,7 @@ from vaekit.parts.specification import parse
 
 
 def make_part(slot: str, text: str, **context: Any) -> Any:
-    """A part from the small form ``name:option=value``; what is not given comes from the context.
+    """A part from the part specification ``name:option=value``; what is not given comes from the context.
 
     Raises:
         UserError: if the name or an option is not known.
@@ -98,7 +98,7 @@ def make_encoder(data: Dataset, text: str, condition_dim: int = 0) -> nn.Module:
 
     Args:
         data: what is encoded; its own condition is taken into account.
-        text: the network in the small form.
+        text: the network in the part specification.
         condition_dim: length of what else it is conditioned on.
 
     Raises:

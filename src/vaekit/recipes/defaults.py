@@ -57,7 +57,7 @@ class Defaults:
 
     @property
     def network(self) -> str:
-        """The network in the small form."""
+        """The network in the part specification."""
         shape = self.data.shape
         if len(shape) == 3 and min(shape[1:]) >= 8 and (shape[0] == 3 or max(shape[1:]) > 32):
             return f"convolutional:channels={'/'.join(map(str, self.channels))}"
@@ -65,7 +65,7 @@ class Defaults:
 
     @property
     def layers(self) -> str:
-        """The fully connected network in the small form."""
+        """The fully connected network in the part specification."""
         width = self._times(min(256, max(64, 2 ** int(math.log2(math.prod(self.data.shape))))))
         return f"mlp:hidden={width}/{width}"
 
@@ -80,6 +80,6 @@ class Defaults:
         return min(128, max(32, 2 ** round(math.log2(len(self.data.train.x) / 64))))
 
     def objective(self, epochs: int) -> str:
-        """The evidence lower bound with warm-up, in the small form."""
+        """The evidence lower bound with warm-up, in the part specification."""
         share = 2 if len(self.data.shape) == 3 else 4
         return f"elbo:beta=linear(0,1,epochs={epochs / share:g})"

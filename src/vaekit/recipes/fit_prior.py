@@ -60,7 +60,7 @@ def fit_prior(
 
     Args:
         run: a trained run, or its folder; it is not changed.
-        prior: the prior in the small form; ``mixture:num_components=50`` by default.
+        prior: the prior in the part specification; ``mixture:num_components=50`` by default.
         out: the new run folder; ``RUN-PRIOR-N`` beside the old one without it.
         epochs, learning_rate: of the training, where there is one; 20 and 0.001 by default.
         seed: of all random numbers; 0 by default.

@@ -17,7 +17,7 @@ from vaekit.evaluation.doctor import Finding, examine, patient_of
 from vaekit.evaluation.latents import Encoding, encodings
 from vaekit.evaluation.likelihood import evaluating
 from vaekit.evaluation.traversal import Ranking, rank_units, traverse
-from vaekit.models.encode import encoded
+from vaekit.models.draw import encoded
 from vaekit.plots.grid import is_image
 
 SAMPLES_SHOWN, ROWS_SHOWN, UNITS_SHOWN, STEPS, RANGE = 64, 32, 10, 11, 3.0

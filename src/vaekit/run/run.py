@@ -26,8 +26,7 @@ from vaekit.evaluation.impute import complete
 from vaekit.evaluation.latents import encodings, latents_of
 from vaekit.evaluation.likelihood import evaluating, log_likelihood
 from vaekit.evaluation.traversal import rank_units, traverse
-from vaekit.models.draw import bare
-from vaekit.models.encode import encoded
+from vaekit.models.draw import bare, encoded
 from vaekit.parts.record import from_document
 from vaekit.run.results import Codes, Completed, Reconstruction, Traversal
 from vaekit.run.store import FolderStore, MemoryStore

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, MultivariateNormal, constraints
 
-from vaekit.distributions.kl import support_of_one
+from vaekit.distributions.comparison import support_of_one
 from vaekit.distributions.von_mises_fisher import UnitVectors
 from vaekit.testing.statistics import assert_equal, assert_mean, assert_within, reproducible, seeded
 

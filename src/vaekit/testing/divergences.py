@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.distributions import Distribution, Independent, Normal, constraints
 
-from vaekit.distributions.kl import divergence, space_of, support_of_one
+from vaekit.distributions.comparison import divergence, space_of, support_of_one
 from vaekit.testing.statistics import assert_equal, assert_mean, seeded
 
 DRAWS = 20_000

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, constraints
 
-from vaekit.distributions.kl import support_of_one
-from vaekit.distributions.masked import log_prob
+from vaekit.distributions.comparison import log_prob, support_of_one
 from vaekit.testing.copies import precise
 from vaekit.testing.density import check_law, check_mass
 from vaekit.testing.finite import every_binary, grid_number, support_of

@@ -11,12 +11,10 @@ from torch.distributions import Distribution, Independent, constraints
 from torch.nn.functional import one_hot
 
 from vaekit.data.batch import Batch
-from vaekit.distributions.kl import support_of_one
-from vaekit.distributions.masked import log_prob
+from vaekit.distributions.comparison import log_prob, support_of_one
 from vaekit.errors import UserError
-from vaekit.models.draw import Draw, bare
-from vaekit.models.encode import encoded
-from vaekit.networks.observed import asks
+from vaekit.models.draw import Draw, bare, encoded
+from vaekit.networks.network import asks
 from vaekit.testing.copies import precise
 from vaekit.testing.finite import every_binary, grid_number
 from vaekit.testing.posterior import flat_mean

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, Independent, Normal
 
 from vaekit.distributions.codes import Codes
-from vaekit.distributions.kl import divergence
+from vaekit.distributions.comparison import divergence
 from vaekit.testing.copies import another, flat, own_parameters, precise, unflat
 from vaekit.testing.density import check_law, check_mass
 from vaekit.testing.divergences import check_divergences_to

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from vaekit.data.batch import Batch
-from vaekit.distributions.masked import log_prob
+from vaekit.distributions.comparison import log_prob
 from vaekit.distributions.moments import centre
 from vaekit.evaluation import fitness
 from vaekit.evaluation.doctor.course import IDLE
 from vaekit.evaluation.doctor.finding import Finding, collapse, overfitting
 from vaekit.evaluation.likelihood import bound, evaluating
-from vaekit.models.encode import encoded
+from vaekit.models.draw import encoded
 
 Batches = Sequence[Batch]
 NEXT_TO_NOTHING = 0.05  # of the spread of the data: a scale below it makes a peak of the density
