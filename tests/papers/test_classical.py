@@ -30,6 +30,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Dataset:
     monkeypatch.setattr(classical, "LINEAR_DIM", 2)
     monkeypatch.setattr(classical, "RUNS", 1)
     monkeypatch.setattr(classical, "RESTARTS", 2)
+    monkeypatch.setattr(classical, "ROWS", 60)
     return given
 
 

@@ -32,6 +32,7 @@ from vaekit.papers.paper import UNVERIFIED
 from vaekit.papers.perform import register
 from vaekit.papers.planned import by_recipe
 from vaekit.plots.curves import courses
+from vaekit.plots.png import png
 
 ELBO = "test ELBO"
 
@@ -68,7 +69,7 @@ EXPERIMENT = Experiment(
 
 
 @pytest.fixture(autouse=True)
-def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def tiny(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, undrawn: None) -> None:
     """The list of papers with the tiny one, in an empty working folder."""
     monkeypatch.setattr(list_of_papers, "_PAPERS", dict(list_of_papers._PAPERS))
     monkeypatch.chdir(tmp_path)
@@ -287,6 +288,7 @@ def test_the_courses_of_several_runs_are_one_plot() -> None:
     assert list(lines["without a density"].get_ydata()) == [-3]
     assert len({(line.get_color(), line.get_linestyle()) for line in lines.values()}) == 13
     assert axes.get_title() == "data"
+    assert png(axes.figure).startswith(b"\x89PNG")  # type: ignore[arg-type]
 
 
 def test_a_variant_that_a_budget_leaves_out(capsys: pytest.CaptureFixture[str]) -> None:

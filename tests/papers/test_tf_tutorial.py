@@ -133,8 +133,8 @@ def test_erased_and_shifted() -> None:
 
 def made_up() -> tf_tutorial.Images:
     random = np.random.RandomState(0)
-    train, test = ((random.rand(rows, 1, 28, 28) > 0.8).astype(np.uint8) * 255 for rows in (300, 60))
-    return tf_tutorial.Images(train, test, np.arange(60) % 10)
+    train, test = ((random.rand(rows, 1, 28, 28) > 0.8).astype(np.uint8) * 255 for rows in (100, 40))
+    return tf_tutorial.Images(train, test, np.arange(40) % 10)
 
 
 @pytest.fixture
@@ -187,7 +187,7 @@ def test_the_whole_way(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_an_interrupted_run_goes_on(
-    small: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    small: Path, undrawn: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = tf_tutorial.fit
 
