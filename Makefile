@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test lint docs pytest bench install clean
+.PHONY: help demo test check fast lint docs pytest bench install clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' $(firstword $(MAKEFILE_LIST)) \
@@ -20,6 +20,11 @@ demo: $(STAMP) ## train a small model, evaluate it and draw its pictures
 	@$(BIN)/vaekit demo
 
 test: lint docs pytest ## every check: lint, types, documentation, tests
+
+check: lint fast ## lint, types and a fast part of the tests, in a minute and a half
+
+fast: $(STAMP)
+	@OMP_NUM_THREADS=1 $(BIN)/pytest -q -n auto --maxprocesses $(TEST_PROCESSES) -m 'fast and not slow'
 
 lint: $(STAMP) ## ruff (rules and format) and pyright
 	@echo "ruff check"

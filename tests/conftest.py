@@ -12,6 +12,36 @@ import pytest
 os.environ.setdefault("VAEKIT_LINEAR", "onednn")
 
 
+# What `make check` runs of the tests: every contract once, in a minute.
+FAST = (
+    "test_config.py",
+    "test_floors.py",
+    "test_kinds.py",
+    "test_part_cases.py",
+    "test_schedules.py",
+    "data/test_csv.py",
+    "data/test_labels.py",
+    "data/test_missing.py",
+    "distributions/test_chain.py",
+    "distributions/test_kl.py",
+    "models/test_m2.py",
+    "networks",
+    "objectives/test_objectives.py",
+    "run",
+    "training/test_loop.py",
+    "training/test_settings.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the fast part."""
+    here = Path(__file__).parent
+    fast = [here / name for name in FAST]
+    for item in items:
+        if any(item.path == path or path in item.path.parents for path in fast):
+            item.add_marker(pytest.mark.fast)
+
+
 @pytest.fixture(autouse=True)
 def own_cache(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache folder that no other test has seen: what one has compiled, another must not find."""

@@ -35,14 +35,18 @@ def fitted(data: Any = X, **options: Any) -> vk.Run:
 
 
 class Rows(torch.utils.data.Dataset):
-    def __init__(self, label: bool) -> None:
-        self.label = label
+    def __init__(self, label: bool, labels: Any = Y) -> None:
+        self.label, self.labels = label, labels
 
     def __len__(self) -> int:
         return len(X)
 
     def __getitem__(self, index: int) -> Any:
-        return (torch.from_numpy(X[index]), int(Y[index])) if self.label else torch.from_numpy(X[index])
+        return (
+            (torch.from_numpy(X[index]), torch.as_tensor(self.labels[index]))
+            if self.label
+            else torch.from_numpy(X[index])
+        )
 
 
 class Frame:
@@ -71,6 +75,8 @@ FORMS = {
     "float64": X.astype(np.float64),
     "tensors": TensorDataset(torch.from_numpy(X)),
     "tensors and labels": TensorDataset(torch.from_numpy(X), torch.from_numpy(Y)),
+    "with a graph": torch.from_numpy(X).requires_grad_(),
+    "half": torch.from_numpy(X).bfloat16(),
     "pair": (X, Y),
     "torch data set": Rows(label=False),
     "torch data set with labels": Rows(label=True),
@@ -98,6 +104,13 @@ class TestForms:
         assert np.array_equal(run.encode(turned).mean, run.encode(X).mean)
         with pytest.raises(UserError, match="does not have the columns"):
             run.encode(Frame(X, ["other", *NAMES[1:]]))
+
+    def test_labels_that_are_words(self) -> None:
+        assert fitted((X, np.array(["a", "b"])[Y % 2])).data.classes == ("a", "b")
+
+    def test_labels_of_some_rows_alone(self) -> None:
+        with pytest.raises(UserError, match="labels are given for some rows alone"):
+            fitted((X, Y), validation=X)
 
     def test_rows_for_validation(self) -> None:
         run = fitted(X[:100], validation=X[100:])
@@ -134,7 +147,14 @@ class TestForms:
             (TensorDataset(torch.zeros(3, 2), torch.zeros(3), torch.zeros(3)), "has 3 tensors a row"),
             (Frame(np.array([["a", "b"]] * 9, dtype=object), ["u", "v"]), "the column 'u' of X holds"),
             (X[:, :5], "the likelihood is over examples of shape"),
-            ("rows", "only numbers can be used"),
+            ("digits", "must be rows"),
+            (None, "must be rows"),
+            ([X, X[:, 0]], "is a list of two arrays"),
+            (np.ma.masked_equal(X, 0), "is a masked array"),
+            (X[:0], "is empty"),
+            (TensorDataset(torch.zeros(0, 12)), "is empty"),
+            (Rows(label=True, labels=np.arange(120) / 2), "is no label"),
+            (Rows(label=True, labels=np.eye(120)), "is no label"),
         ],
     )
     def test_what_cannot_be_used_is_one_sentence(self, data: Any, why: str) -> None:
@@ -234,7 +254,25 @@ class OnlyDraws(nn.Module):
         return self.inner.draw(batch, samples, frozen_q)
 
 
+class NoLatents(nn.Module):
+    """A density with nothing behind it."""
+
+    abilities = frozenset({"density"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(12))
+
+    def draw(self, batch: vk.Batch, samples: int = 1, frozen_q: bool = False) -> Draw:
+        log_px = torch.distributions.Bernoulli(logits=self.logits).log_prob(batch.x).sum(-1)
+        return Draw({}, log_px.expand(samples, -1))
+
+
 class TestAbilities:
+    def test_a_model_without_latents(self) -> None:
+        run = vk.fit(NoLatents(), X, epochs=1, quiet=True)
+        assert run.best["validation_kl"] == 0
+
     def test_a_model_that_only_draws_is_trained_and_evaluated(self) -> None:
         run = vk.fit(OnlyDraws(), X, epochs=1, quiet=True)
         figures = run.evaluate(samples=5)

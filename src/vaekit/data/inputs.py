@@ -45,7 +45,7 @@ def rows_of(data: Any, name: str = "the data") -> Rows:
         tensors: Any = data.tensors
         if len(tensors) > 2:
             raise UserError(f"{name} has {len(tensors)} tensors a row: give (X, y), or X alone.")
-        return Rows(*tensors)
+        return Rows(_array(tensors[0]), *(_array(each) for each in tensors[1:]))
     if isinstance(data, DataLoader):
         raise UserError(f"{name} is a DataLoader: batches are made here.", hint="give its rows: loader.dataset.")
     if isinstance(data, IterableDataset):
@@ -57,11 +57,29 @@ def rows_of(data: Any, name: str = "the data") -> Rows:
     if hasattr(data, "columns") and hasattr(data, "to_numpy"):
         frame: Any = data
         return Rows(_numbers(frame, name), None, tuple(str(column) for column in frame.columns))
-    return Rows(data)
+    if data is None or isinstance(data, str):
+        hint = f"load a named set first: vk.data.load({data!r})." if data else ""
+        raise UserError(f"{name} must be rows (an array, a tensor, a data frame …), not {data!r}.", hint=hint)
+    if isinstance(data, np.ma.MaskedArray):
+        raise UserError(
+            f"{name} is a masked array.",
+            hint="fit(model, vk.data.as_dataset(x.filled(0), mask=~np.ma.getmaskarray(x))) names missing cells.",
+        )
+    if isinstance(data, list) and len(data) == 2 and {np.ndim(each) for each in data} == {1, 2}:
+        raise UserError(f"{name} is a list of two arrays.", hint="rows and labels are a tuple: (X, y).")
+    return Rows(_array(data))
+
+
+def _array(x: Any) -> Any:
+    """A tensor as an array, without its graph; anything else as it is."""
+    if not isinstance(x, torch.Tensor):
+        return x
+    x = x.detach().cpu()
+    return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
 
 
 def _labels(y: Any) -> Any:
-    return y.to_numpy() if hasattr(y, "to_numpy") else y
+    return y.to_numpy() if hasattr(y, "to_numpy") else _array(y)
 
 
 def _numbers(frame: Any, name: str) -> np.ndarray:
@@ -92,16 +110,33 @@ def _items(data: Any, name: str) -> Rows:
     if paired and len(items[0]) > 2:
         raise UserError(f"a row of {name} has {len(items[0])} items: x, or x and a label, are wanted.")
     x = [item[0] for item in items] if paired else items
-    label = np.asarray([int(item[1]) for item in items]) if paired and len(items[0]) == 2 else None
+    label = _label([item[1] for item in items], name) if paired and len(items[0]) == 2 else None
     if any(not isinstance(row, torch.Tensor | np.ndarray) for row in x):
         raise UserError(
             f"a row of {name} is a {type(x[0]).__name__}, and tensors or arrays are wanted.",
             hint="give the data set a transform that makes tensors.",
         )
-    arrays = [row.numpy() if isinstance(row, torch.Tensor) else row for row in x]
+    arrays = [_array(row) for row in x]
     if len({row.shape for row in arrays}) > 1:
         return Rows(arrays, label)
     return Rows(np.stack(arrays), label)
+
+
+def _label(labels: list[Any], name: str) -> np.ndarray:
+    """Labels of rows as an array: whole numbers, or words.
+
+    Raises:
+        UserError: if they are anything else.
+    """
+    y = np.asarray([_array(each) for each in labels])
+    if y.dtype.kind == "f" and (y == np.round(y)).all():
+        y = y.astype(np.int64)
+    if y.ndim != 1 or y.dtype.kind not in "biuU":
+        raise UserError(
+            f"the second item of a row of {name} is no label: a whole number or a word is wanted, not {labels[0]!r}.",
+            hint="give x alone, or the number of the class.",
+        )
+    return y
 
 
 def dataset_of(data: Any, validation: Any = None, *, bits: bool = False, name: str = "X") -> Dataset:
@@ -130,7 +165,9 @@ def dataset_of(data: Any, validation: Any = None, *, bits: bool = False, name: s
     if validation is not None:
         held = rows_of(validation, "validation")
         x = {"train": x, "validation": held.x, "test": held.x}
-        y = None if y is None or held.y is None else {"train": y, "validation": held.y, "test": held.y}
+        if (y is None) != (held.y is None):
+            raise UserError("labels are given for some rows alone.", hint="give both with theirs: (X, y) and (X, y).")
+        y = None if y is None else {"train": y, "validation": held.y, "test": held.y}
     if bits and _are_shades(train.x):
         say(f"{name} holds grey levels: bits are drawn from them at every use (binarization='dynamic')")
         options["binarization"] = "dynamic"
@@ -151,15 +188,14 @@ def rows_for(data: Any, kind: Kind, name: str = "X") -> Dataset:
 
 def _missing(x: Any) -> str | None:
     """``nan`` where some values are: a data frame writes a missing cell so."""
-    array = np.asarray(x) if isinstance(x, np.ndarray | torch.Tensor) else None
-    return "nan" if array is not None and array.dtype.kind == "f" and np.isnan(array).any() else None
+    return "nan" if isinstance(x, np.ndarray) and x.dtype.kind == "f" and np.isnan(x).any() else None
 
 
 def _are_shades(x: Any) -> bool:
     """Whether the values are grey levels, 0 to 255 in bytes or numbers from 0 to 1, and not only 0 and 1."""
-    if not isinstance(x, np.ndarray | torch.Tensor):
+    if not isinstance(x, np.ndarray) or not x.size:
         return False
-    array = np.asarray(x)
+    array = x
     if array.dtype == np.uint8:
         return find(array, lambda chunk: chunk > 1) is not None
     if array.dtype.kind != "f" or find(array, lambda chunk: (chunk < 0) | (chunk > 1)) is not None:

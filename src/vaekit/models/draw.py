@@ -176,6 +176,8 @@ class Draw:
     def kl(self) -> Tensor:
         """Σ over latents of KL(q‖p), ``(samples, batch)``, in nats."""
         each = [latent.kl for latent in self.latents.values()]
+        if not each:
+            return torch.zeros_like(self.expect(self.log_px))
         return self.expect(each[0] if len(each) == 1 else torch.stack(torch.broadcast_tensors(*each)).sum(0))
 
     @property
