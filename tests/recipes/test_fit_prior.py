@@ -124,7 +124,7 @@ def test_what_is_not_given_is_as_it_was(run: vk.Run, tmp_path: Path, monkeypatch
     asked = {"epochs": 2, "learning_rate": Cosine(0.01, warmup=1), "seed": 3, "quiet": True}
     whole = vk.fit_prior(run, TRAINED[0], out=tmp_path / "whole", **asked)
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "_wishes", lambda self: [True, False])
+        patch.setattr(Training, "_requests", lambda self: [True, False])
         with pytest.raises(Interrupted):
             vk.fit_prior(run, TRAINED[0], out=tmp_path / "parts", **asked)
     parts = vk.fit_prior(run, out=tmp_path / "parts", resume=True, quiet=True)
@@ -179,7 +179,7 @@ def test_the_commands_that_are_told_work(
     asked = ["--prior", "flow:transforms=1,hidden=8", "--learning-rate", "cosine(0.01)", "--epochs", "2"]
     capsys.readouterr()
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "_wishes", lambda self: [True, False])
+        patch.setattr(Training, "_requests", lambda self: [True, False])
         assert main(["fit-prior", "old", *asked, "--out", "new"]) == 130
     said = capsys.readouterr().err
     (command,) = re.findall(r"hint: vaekit (.*) goes on from there", said)

@@ -13,7 +13,7 @@ from vaekit.atomic import module_tensors
 from vaekit.data.batch import Batch
 from vaekit.data.dataset import Dataset
 from vaekit.data.loader import Loader
-from vaekit.errors import UserError
+from vaekit.errors import TrainingFailed, UserError
 from vaekit.evaluation.likelihood import evaluating
 from vaekit.kernels.noise import same_noise_after
 from vaekit.models.dry_run import dry_run
@@ -52,7 +52,7 @@ def wrong_shape(model: Any, data: Dataset, error: Exception) -> UserError | None
     Returns:
         The sentence that names the layer; ``None`` if the model draws two rows, or that is not why it fails.
     """
-    if not isinstance(error, (RuntimeError, ValueError, IndexError)):
+    if isinstance(error, TrainingFailed) or not isinstance(error, (RuntimeError, ValueError, IndexError)):
         return None
     rows = _two_rows(model, data)
     with evaluating(model, 0):
@@ -64,7 +64,8 @@ def wrong_shape(model: Any, data: Dataset, error: Exception) -> UserError | None
 
 def _two_rows(model: nn.Module, data: Dataset) -> Batch:
     device = next(model.parameters()).device
-    return Loader(data.train.first(2), data.kind, device, 2).rows(torch.arange(2))
+    rows = data.train.first(2)
+    return Loader(rows, data.kind, device, 2).rows(torch.arange(2) % len(rows.x))
 
 
 def check_can_be_read(model: nn.Module, document: Any) -> None:
