@@ -147,7 +147,7 @@ class TestFolder:
     def test_alone_it_says_what_is_missing(self, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         vk.fit(MODELS[kind](), small_digits(), epochs=1, out=tmp_path / "run", **OPTIONS)
         with pytest.raises(vk.UserError, match="a class that is no registered part: it was not imported") as refused:
-            _ = vk.load(tmp_path / "run").model
+            vk.load(tmp_path / "run")
         assert "vk.load(folder, model=model)" in refused.value.hint
         assert vaekit.cli.main(["evaluate", str(tmp_path / "run")]) == 2
         said = capsys.readouterr().err
@@ -273,6 +273,12 @@ class TestBeforeTheFirstStep:
             vk.fit(model, small_digits(), epochs=1, out=folder / "run", **OPTIONS, **options)
         assert not (folder / "run").exists()
         return caught.value
+
+    def test_what_is_no_model(self) -> None:
+        with pytest.raises(TypeError, match=r"a model is a torch\.nn\.Module, .* got None"):
+            vk.fit(None, small_digits())  # type: ignore[arg-type]
+        with pytest.raises(TypeError, match=r"a model has abilities and draw, and a Linear has not: vk\.VAE"):
+            vk.fit(nn.Linear(1, 1), small_digits())
 
     def test_what_could_not_be_read_again(self, tmp_path: Path) -> None:
         @vk.part("network/grows-by-hand")

@@ -27,6 +27,7 @@ from vaekit.evaluation.latents import encodings, latents_of
 from vaekit.evaluation.likelihood import evaluating, log_likelihood
 from vaekit.evaluation.traversal import rank_units, traverse
 from vaekit.models.draw import bare, encoded
+from vaekit.parts.foreign import foreign_values, must_be_brought
 from vaekit.parts.record import from_document
 from vaekit.run.results import Codes, Completed, Reconstruction, Traversal
 from vaekit.run.store import FolderStore, MemoryStore
@@ -559,8 +560,11 @@ def load(folder: str | Path, data: Dataset | None = None, *, model: Any = None, 
         objective: the same, of the last phase.
 
     Raises:
-        UserError: if it is not one, or the model is another one.
+        UserError: if it is not one, its model has to be brought along, or that is another one.
     """
     run = Run(FolderStore(Path(folder), model, objective), data)
-    _ = run.config if model is None else run.model
+    if model is not None:
+        _ = run.model
+    elif foreign := next(foreign_values(run.config["model"]), None):
+        raise must_be_brought(*foreign)
     return run

@@ -37,7 +37,7 @@ from vaekit.training.loop import Training
 from vaekit.training.model_checks import (
     check_all_is_trained,
     check_can_be_read,
-    check_weights,
+    check_is_model,
     make_lazy_parameters,
     wrong_shape,
 )
@@ -83,6 +83,7 @@ def fit(
         options: fields of :class:`Settings`.
 
     Raises:
+        TypeError: if the model is none.
         ValueError: if an option is out of range, or phases are given beside what a single one would be made of.
         UserError: if the data cannot be used, or the weights are no ``float32``; if ``out`` is not empty and ``resume``
             is not set, or holds another run (nothing is written then); if it cannot be written (no space, read-only),
@@ -91,7 +92,7 @@ def fit(
         TrainingFailed: if steps are not finite many times in a row, with the last good state saved; or if the
             validation figures were numbers after no epoch of a phase.
     """
-    check_weights(model)
+    check_is_model(model)
     data_set = dataset_of(data, validation, bits=is_over_bits(model))
     make_lazy_parameters(model, data_set)
     single: dict[str, Any] = {"objective": objective, "epochs": epochs, "learning_rate": learning_rate}

@@ -24,11 +24,19 @@ from vaekit.training.settings import Phase
 from vaekit.training.trainable import TrainableParts
 
 
-def check_weights(model: nn.Module) -> None:
+def check_is_model(model: Any) -> None:
     """
     Raises:
+        TypeError: if it is no module, or one that is not called as a model is.
         UserError: if a weight is of another precision than the rows will be.
     """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"a model is a torch.nn.Module, such as vk.VAE(prior, posterior, likelihood), got {model!r}")
+    if missing := [name for name in ("abilities", "draw") if not hasattr(model, name)]:
+        raise TypeError(
+            f"a model has {' and '.join(missing)}, and a {type(model).__name__} has not: "
+            "vk.VAE(prior, posterior, likelihood) makes one of modules"
+        )
     others = {each.dtype for each in model.parameters() if each.is_floating_point()} - {torch.float32}
     if others:
         raise UserError(
