@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 
+import vaekit.papers.catalogue  # noqa: F401 - the papers that there are, before a test hides them
 from vaekit.cli import main
 from vaekit.errors import Interrupted
 from vaekit.evaluation import evaluate

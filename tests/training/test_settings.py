@@ -12,6 +12,13 @@ from vaekit.errors import UserError
 from vaekit.objectives import ELBO
 from vaekit.training.settings import SAVED_BY_STEP, WORTH, Settings, settled
 
+
+@pytest.fixture(autouse=True)
+def accelerated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rule is about steps that may be captured, whatever this run of the tests does."""
+    monkeypatch.delenv("VAEKIT_ACCELERATION", raising=False)
+
+
 MANY_STEPS = int(WORTH / SAVED_BY_STEP) + 1  # of a model so small that only the calls of Python count
 
 
