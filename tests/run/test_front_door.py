@@ -77,6 +77,8 @@ FORMS = {
     "tensors and labels": TensorDataset(torch.from_numpy(X), torch.from_numpy(Y)),
     "with a graph": torch.from_numpy(X).requires_grad_(),
     "half": torch.from_numpy(X).bfloat16(),
+    "list with a graph": [row.requires_grad_() for row in torch.from_numpy(X).clone()],
+    "list of half": list(torch.from_numpy(X).bfloat16()),
     "pair": (X, Y),
     "torch data set": Rows(label=False),
     "torch data set with labels": Rows(label=True),
@@ -109,8 +111,9 @@ class TestForms:
         assert fitted((X, np.array(["a", "b"])[Y % 2])).data.classes == ("a", "b")
 
     def test_labels_of_some_rows_alone(self) -> None:
-        with pytest.raises(UserError, match="labels are given for some rows alone"):
-            fitted((X, Y), validation=X)
+        for data, validation in (((X, Y), X), (X, (X, Y))):
+            with pytest.raises(UserError, match="labels are given for some rows alone"):
+                fitted(data, validation=validation)
 
     def test_rows_for_validation(self) -> None:
         run = fitted(X[:100], validation=X[100:])
@@ -150,11 +153,16 @@ class TestForms:
             ("digits", "must be rows"),
             (None, "must be rows"),
             ([X, X[:, 0]], "is a list of two arrays"),
+            ([X.reshape(120, 3, 4), Y], "is a list of two arrays"),
+            ([[[1, 2], [1, 2, 3]], [[1], [2], [3]]], "its steps differ in length"),
             (np.ma.masked_equal(X, 0), "is a masked array"),
             (X[:0], "is empty"),
             (TensorDataset(torch.zeros(0, 12)), "is empty"),
             (Rows(label=True, labels=np.arange(120) / 2), "is no label"),
             (Rows(label=True, labels=np.eye(120)), "is no label"),
+            (Rows(label=True, labels=[np.zeros(1 + at % 2) for at in range(120)]), "is no label"),
+            (Rows(label=True, labels=np.full(120, np.inf)), "must be whole numbers or words"),
+            ((X, np.ma.masked_equal(Y, 0)), "the labels of X are a masked array"),
         ],
     )
     def test_what_cannot_be_used_is_one_sentence(self, data: Any, why: str) -> None:

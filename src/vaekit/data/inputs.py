@@ -40,7 +40,7 @@ def rows_of(data: Any, name: str = "the data") -> Rows:
     """
     if isinstance(data, tuple) and len(data) == 2:
         pair: Any = data
-        return rows_of(pair[0], name)._replace(y=_labels(pair[1]))
+        return rows_of(pair[0], name)._replace(y=_labels(pair[1], name))
     if isinstance(data, TensorDataset):
         tensors: Any = data.tensors
         if len(tensors) > 2:
@@ -65,8 +65,11 @@ def rows_of(data: Any, name: str = "the data") -> Rows:
             f"{name} is a masked array.",
             hint="fit(model, vk.data.as_dataset(x.filled(0), mask=~np.ma.getmaskarray(x))) names missing cells.",
         )
-    if isinstance(data, list) and len(data) == 2 and {np.ndim(each) for each in data} == {1, 2}:
-        raise UserError(f"{name} is a list of two arrays.", hint="rows and labels are a tuple: (X, y).")
+    if isinstance(data, list):
+        axes = [getattr(each, "ndim", 0) for each in data]
+        if len(data) == 2 and min(axes) > 0 and axes[0] != axes[1]:
+            raise UserError(f"{name} is a list of two arrays.", hint="rows and labels are a tuple: (X, y).")
+        return Rows([_array(each) for each in data])
     return Rows(_array(data))
 
 
@@ -78,7 +81,13 @@ def _array(x: Any) -> Any:
     return (x.float() if x.dtype == torch.bfloat16 else x).numpy()
 
 
-def _labels(y: Any) -> Any:
+def _labels(y: Any, name: str) -> Any:
+    """
+    Raises:
+        UserError: if some are masked: the values under a mask would be taken for classes.
+    """
+    if isinstance(y, np.ma.MaskedArray):
+        raise UserError(f"the labels of {name} are a masked array.", hint="y.filled(-1) marks unknown labels.")
     return y.to_numpy() if hasattr(y, "to_numpy") else _array(y)
 
 
@@ -128,10 +137,12 @@ def _label(labels: list[Any], name: str) -> np.ndarray:
     Raises:
         UserError: if they are anything else.
     """
-    y = np.asarray([_array(each) for each in labels])
-    if y.dtype.kind == "f" and (y == np.round(y)).all():
-        y = y.astype(np.int64)
-    if y.ndim != 1 or y.dtype.kind not in "biuU":
+    try:
+        y = np.asarray([_array(each) for each in labels])
+    except ValueError:  # boxes, captions: of another length in each row
+        y = np.empty(0, object)
+    whole = y.dtype.kind in "biuU" or (y.dtype.kind == "f" and bool((y == np.round(y)).all()))
+    if y.ndim != 1 or not whole:
         raise UserError(
             f"the second item of a row of {name} is no label: a whole number or a word is wanted, not {labels[0]!r}.",
             hint="give x alone, or the number of the class.",
@@ -166,7 +177,10 @@ def dataset_of(data: Any, validation: Any = None, *, bits: bool = False, name: s
         held = rows_of(validation, "validation")
         x = {"train": x, "validation": held.x, "test": held.x}
         if (y is None) != (held.y is None):
-            raise UserError("labels are given for some rows alone.", hint="give both with theirs: (X, y) and (X, y).")
+            raise UserError(
+                "labels are given for some rows alone.",
+                hint="give both with theirs: fit(model, (X, y), validation=(X_val, y_val)).",
+            )
         y = None if y is None else {"train": y, "validation": held.y, "test": held.y}
     if bits and _are_shades(train.x):
         say(f"{name} holds grey levels: bits are drawn from them at every use (binarization='dynamic')")
