@@ -1,4 +1,4 @@
-"""The estimator beside exact answers, and the conventions that scikit-learn's own checks do not look at."""
+"""Conventions that scikit-learn's own checks do not look at."""
 
 from __future__ import annotations
 
@@ -14,46 +14,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from vaekit.sklearn import VAE
+from vaekit.errors import Interrupted
+from vaekit.sklearn import VAE, estimator
 
 X = np.random.default_rng(0).normal([100.0, -3.0], [20.0, 0.5], (300, 2))
 
 
 def vae(**options: Any) -> VAE:
     return VAE(**{"latent_dim": 1, "hidden": (16,), "epochs": 10, "random_state": 0, "device": "cpu"} | options)
-
-
-def test_the_density_is_one_in_the_units_of_the_data() -> None:
-    """∫ exp(score) over a grid: at most 1, because the estimate is a lower bound on log p(x), and near it."""
-    x = X[:, :1]
-    fitted = vae(importance_samples=2000).fit(x)
-    grid = np.linspace(-100, 300, 801)[:, None]
-    mass = np.exp(fitted.score_samples(grid)).sum() * (grid[1, 0] - grid[0, 0])
-    assert 0.98 < mass < 1.005
-    exact = -0.5 * np.log(2 * np.pi * np.e) - np.log(20)
-    assert fitted.score(x) == pytest.approx(exact, abs=0.1)
-
-
-def test_a_scale_of_the_data_moves_the_density_and_not_the_codes() -> None:
-    one, other = vae().fit(X), vae().fit(X * [1000.0, 0.01])
-    np.testing.assert_allclose(one.transform(X), other.transform(X * [1000.0, 0.01]), atol=1e-4)
-    shift = np.log(1000.0) + np.log(0.01)
-    np.testing.assert_allclose(one.score_samples(X) - shift, other.score_samples(X * [1000.0, 0.01]), atol=1e-3)
-
-
-def test_a_row_is_scored_the_same_beside_any_others() -> None:
-    fitted = vae().fit(X)
-    whole = fitted.score_samples(X)
-    np.testing.assert_allclose(fitted.score_samples(X[17:18]), whole[17:18], rtol=1e-10)
-    np.testing.assert_allclose(fitted.score_samples(X[::-1]), whole[::-1], rtol=1e-10)
-
-
-def test_missing_cells_are_left_out_of_the_density() -> None:
-    gaps = X.copy()
-    gaps[::5, 1] = np.nan
-    fitted = vae().fit(gaps)
-    first = -0.5 * np.log(2 * np.pi * np.e) - np.log(20)
-    assert fitted.score_samples(gaps)[::5].mean() == pytest.approx(first, abs=0.4)
 
 
 def test_outliers_are_those_of_low_density() -> None:
@@ -76,8 +44,17 @@ def test_a_warm_start_goes_on() -> None:
     fitted.set_params(epochs=10).fit(X)
     assert len(fitted.history_) == 13
     assert fitted.score(X) > before
+    assert [record["epoch"] for record in fitted.history_] == list(range(1, 14))
     with pytest.raises(ValueError, match="warm_start"):
         fitted.set_params(latent_dim=2).fit(X)
+
+
+def test_a_warm_start_keeps_pseudo_inputs_and_the_scale_of_the_data() -> None:
+    fitted = vae(prior="vamp:num_components=5", warm_start=True, epochs=1, learning_rate=1e-12).fit(X)
+    inputs, kind = fitted.model_.prior.inputs.detach().clone(), fitted.kind_
+    fitted.fit(X + 1)
+    torch.testing.assert_close(fitted.model_.prior.inputs.detach(), inputs)
+    assert fitted.kind_ == kind
 
 
 def test_it_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
@@ -92,6 +69,81 @@ def test_it_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
     assert torch.get_num_threads() == threads
     assert list(tmp_path.iterdir()) == []
     assert capfd.readouterr() == ("", "")
+
+
+def test_random_state_is_all_that_a_fit_depends_on() -> None:
+    one, same, other = vae(epochs=2), vae(epochs=2), vae(epochs=2, random_state=1)
+    torch.rand(7)
+    codes = one.fit(X).transform(X)
+    assert np.array_equal(same.fit(X).transform(X), codes)
+    assert not np.allclose(other.fit(X).transform(X), codes)
+    stream = np.random.RandomState(3)
+    first, second = (vae(epochs=2, random_state=stream).fit(X).transform(X) for _ in range(2))
+    assert not np.allclose(first, second)
+
+
+def test_stopped_from_the_keyboard_it_ends_as_any_other_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*arguments: Any, **options: Any) -> None:
+        raise Interrupted("stopped", None)
+
+    monkeypatch.setattr(estimator, "fit", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        vae().fit(X)
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind"),
+    [
+        (np.arange(40).reshape(20, 2) % 2, "Binary"),
+        (np.arange(40).reshape(20, 2), "Counts"),
+        (np.arange(40).reshape(20, 2) - 5, "Real"),
+        (np.arange(40, dtype=np.uint8).reshape(20, 2), "GreyLevels"),
+        (np.arange(40.0).reshape(20, 2), "Real"),
+    ],
+    ids=["bits", "integers", "negative", "bytes", "floats"],
+)
+def test_kinds_of_numbers(rows: np.ndarray, kind: str) -> None:
+    fitted = vae(epochs=1).fit(rows)
+    assert type(fitted.kind_).__name__ == kind
+    assert np.isfinite(fitted.score_samples(rows)).all()
+    assert fitted.inverse_transform(fitted.transform(rows)).shape == rows.shape
+    assert type(vae(epochs=1, kind="real").fit(rows).kind_).__name__ == "Real"
+
+
+def test_categories() -> None:
+    rows = np.arange(60).reshape(20, 3) % 4
+    fitted = vae(epochs=1, kind="categories").fit(rows)
+    assert set(np.unique(fitted.sample(200, random_state=0))) == {0, 1, 2, 3}
+    with pytest.raises(ValueError, match="4 categories"):
+        fitted.transform(rows + 1)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [X[:1], X[:5], X[:, :1], np.column_stack([X, np.full(len(X), 7.0)]), np.full((20, 2), 3.5)],
+    ids=["one row", "five rows", "one column", "a constant column", "nothing but constants"],
+)
+def test_little_to_learn_from(rows: np.ndarray) -> None:
+    fitted = vae(epochs=1).fit(rows)
+    assert np.isfinite(fitted.transform(rows)).all()
+    assert np.isfinite(fitted.score_samples(rows)).all()
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "why"),
+    [
+        ((3, slice(None)), np.nan, r"nothing is observed: 3"),
+        ((slice(None), 1), np.nan, "column 1 of X has no observed cell"),
+        ((3, 1), np.inf, "infinity"),
+        ((3, 1), 1e39, "single precision"),
+    ],
+    ids=["an empty row", "an empty column", "infinite", "huge"],
+)
+def test_cells_that_cannot_be_used(place: Any, value: float, why: str) -> None:
+    rows = X.copy()
+    rows[place] = value
+    with pytest.raises(ValueError, match=why):
+        vae(epochs=1).fit(rows)
 
 
 def test_pickled_by_a_user_it_is_the_same() -> None:
@@ -112,10 +164,22 @@ def test_data_frames(kind: str) -> None:
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"latent_dim": 0}, "latent_dim"),
+        (
+            {"latent_dim": 0},
+            "The 'latent_dim' parameter of VAE must be 'auto' or a whole number from 1. Got 0 instead.",
+        ),
+        ({"latent_dim": "many"}, "Got 'many' instead"),
         ({"hidden": (0,)}, "hidden"),
+        ({"hidden": 64}, "'hidden' .* a tuple"),
         ({"epochs": 1.5}, "epochs"),
+        ({"batch_size": True}, "batch_size"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"validation_fraction": 1.0}, "validation_fraction"),
+        ({"importance_samples": 0}, "importance_samples"),
         ({"contamination": 0.9}, "contamination"),
+        ({"kind": "reel"}, "'kind' .* real, binary"),
+        ({"device": "abacus"}, "abacus"),
+        ({"prior": None}, "'prior' .* a part specification"),
         ({"prior": "mixtur"}, "mixture"),
         ({"likelihood": "bernoulli"}, "does not fit"),
     ],

@@ -21,7 +21,7 @@ from vaekit.parts.record import to_document
 from vaekit.recipes import make
 from vaekit.sklearn import parameters
 from vaekit.sklearn.rows import RowInference
-from vaekit.sklearn.table import KINDS, log_scales, rows_of, training_data
+from vaekit.sklearn.table import KINDS, log_scales, split_of, training_data
 from vaekit.training import fit
 
 
@@ -93,7 +93,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         likelihood: str = "auto",
         objective: str = "auto",
         kind: str = "auto",
-        epochs: int | str = "auto",
+        epochs: int = 100,
         batch_size: int | str = "auto",
         learning_rate: float | str = "auto",
         validation_fraction: float = 0.1,
@@ -142,7 +142,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             data = training_data(X, kind, fraction, seed)
             model, history = self._trained(data, options, settings | {"seed": seed}, further)
         self.model_, self.kind_, self._seed = model, data.kind, seed
-        self.history_ = [*self.history_, *history] if further else history
+        before = self.history_ if further else []
+        self.history_ = [*before, *({**record, "epoch": record["epoch"] + len(before)} for record in history)]
         self._n_features_out = self._rows_by_row().units
         if self.contamination is not None:
             self.offset_ = np.percentile(self._scores(X), 100 * self.contamination)
@@ -159,7 +160,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """
         X = self._checked(X)
         with _as_value_errors():
-            z = self._rows_by_row().means(rows_of(X, self.kind_), self._seed)
+            z = self._rows_by_row().means(split_of(X, self.kind_), self._seed)
         return z.astype(_floating(X), copy=False)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
@@ -262,7 +263,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             "posterior": parameters.word(self, "posterior"),
             "likelihood": parameters.word(self, "likelihood"),
             "objective": parameters.word(self, "objective"),
-            "epochs": parameters.whole(self, "epochs", 1, auto=True),
+            "epochs": parameters.whole(self, "epochs", 1),
             "learning_rate": parameters.number(self, "learning_rate", 0, auto=True),
         }
         settings = {"batch_size": parameters.whole(self, "batch_size", 1, auto=True), "device": self.device}
@@ -292,7 +293,9 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                     f"{self!r}: fit with warm_start=False."
                 )
             settings = {**plan.settings, **settings}
-            run = fit(model, plan.data, phases=plan.phases, quiet=not self.verbose, **settings)
+            run = fit(
+                model, plan.data, phases=plan.phases, quiet=not self.verbose, initialize=not further, **settings
+            )
             return run.model.cpu(), run.metrics
 
     def _rows_by_row(self) -> RowInference:
@@ -309,7 +312,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _scores(self, X: np.ndarray) -> np.ndarray:
         with _as_value_errors():
-            rows = rows_of(X, self.kind_)
+            rows = split_of(X, self.kind_)
             log_p = self._rows_by_row().log_p(rows, self.importance_samples, self._seed)
         scales = log_scales(self.kind_, X.shape[1])
         return log_p - (scales.sum() if rows.mask is None else rows.mask @ scales)

@@ -53,7 +53,7 @@ def _asked(X: np.ndarray, kind: str | None) -> str | Kind | None:
     return "real" if kind is None and X.dtype.kind == "i" and (X < 0).any() else kind
 
 
-def rows_of(X: np.ndarray, kind: Kind) -> Split:
+def split_of(X: np.ndarray, kind: Kind) -> Split:
     """Rows for a fitted model.
 
     Raises:

@@ -58,6 +58,7 @@ def fit(
     resume: bool = False,
     overwrite: bool = False,
     quiet: bool = False,
+    initialize: bool = True,
     note: dict[str, Any] | None = None,
     **options: Any,
 ) -> Run:
@@ -79,6 +80,8 @@ def fit(
         overwrite: start again in a run folder that is in use; the run in it stays until an epoch of the new one is
             saved, and is trained beside in ``out/.new`` until then.
         quiet: show no progress.
+        initialize: whether parts that start from data (pseudo-inputs, say) see training rows before the first step;
+            not if the model was trained before and is to go on.
         note: more to be written into ``config.json``.
         options: fields of :class:`Settings`.
 
@@ -129,9 +132,10 @@ def fit(
     check_can_be_read(model, config["model"])
     check_all_is_trained(model, phases)
     if out is None:
-        return _in_memory(Training(model, data_set, phases, settings, None, quiet, world), config, data_set)
+        training = Training(model, data_set, phases, settings, None, quiet, world, initialize)
+        return _in_memory(training, config, data_set)
     folder = Path(world.all_gather_text(f"{out}")[0])
-    training = Training(model, data_set, phases, settings, folder, quiet, world)
+    training = Training(model, data_set, phases, settings, folder, quiet, world, initialize)
     return _in_folder(training, folder, config, data_set, resume=resume, overwrite=overwrite)
 
 

@@ -49,6 +49,7 @@ class Training:
         folder: the run folder, open; ``None`` for a run in memory.
         quiet: show no progress.
         world: the processes that train together.
+        initialize: as of :func:`fit`.
     """
 
     def __init__(
@@ -60,8 +61,10 @@ class Training:
         folder: Path | None,
         quiet: bool,
         world: DistributedContext | None = None,
+        initialize: bool = True,
     ) -> None:
         self.world = world or DistributedContext()
+        self.initialize = initialize
         device = self.world.device(settings.device)
         # Convolutions are faster with the channels last, on processors and on GPUs.
         self.model: Any = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -151,7 +154,7 @@ class Training:
         rows = partial(self.batches.some, self.settings.seed)
         with torch.no_grad():
             for module in self.model.modules():
-                if hasattr(module, "initialize_from_data"):
+                if self.initialize and hasattr(module, "initialize_from_data"):
                     module.initialize_from_data(self.model, rows)
             self.world.copy_first([*self.model.state_dict().values()])
             if self.state.average is not None:
