@@ -64,6 +64,11 @@ def test_walk(name: str, blocks: int, fewer: int, elsewhere: Path) -> None:
     assert list(elsewhere.rglob("model.safetensors"))
 
 
+def test_walk_of_scikit_learn_writes_nothing(elsewhere: Path) -> None:
+    assert run_page(ROOT / "docs" / "scikit-learn.md", elsewhere) >= 4
+    assert not list(elsewhere.iterdir())
+
+
 def test_readme_example(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = (m["code"] for m in BLOCK.finditer((ROOT / "README.md").read_text()) if m["language"] == "python")
     exec(compile(code, "README.md", "exec"), {})

@@ -80,11 +80,17 @@ def test_a_scale_of_the_data_moves_the_density_and_not_the_codes() -> None:
 
 @pytest.mark.parametrize(
     "parts",
-    [{}, {"posterior": "coupling", "latent_dim": 2}, {"prior": "mixture:num_components=3", "posterior": "cholesky"}],
+    [
+        {},
+        {"posterior": "coupling", "latent_dim": 2},
+        {"prior": "mixture:num_components=3", "posterior": "cholesky"},
+        {"prior": "hyperspherical-uniform", "posterior": "von-mises-fisher", "latent_dim": 2},
+    ],
     ids=str,
 )
 def test_a_row_has_the_same_figures_beside_any_others(parts: dict[str, Any]) -> None:
-    """Also where codes are means of draws (coupling layers), and where cells are missing."""
+    """Also where codes are means of draws (coupling layers), where vmap has no rule (von Mises–Fisher), and where cells
+    are missing."""
     rows = X.copy()
     rows[17:40, 0] = np.nan
     fitted = vae(epochs=2, **parts).fit(rows)

@@ -51,11 +51,12 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         prior: p(z).
         posterior: q(z|x).
         likelihood: p(x|z); by default the one that fits the kind of the data.
-        objective: what is maximised; by default the evidence lower bound, its KL term warmed up.
+        objective: what is maximised: the evidence lower bound. With ``auto`` its KL term is warmed up as by
+            ``vaekit train``; on small tables that was worse.
         kind: what the numbers are: ``real`` (standardised by column), ``binary``, ``counts``, ``categories`` (0, 1, …)
             or ``grey`` (levels 0 … 255). By default 0 and 1 are binary, ``uint8`` is grey levels, other integers that
             are not negative are counts, and the rest is real.
-        epochs: passes over the training rows.
+        epochs: passes over the training rows; by default as many as make 400,000 rows, between 20 and 300.
         batch_size: rows in a batch.
         learning_rate: of Adam.
         validation_fraction: share of the rows that is set aside: the weights of the epoch with the best bound on them
@@ -63,7 +64,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         importance_samples: draws for each row of ``score_samples``.
         contamination: share of the training rows that are outliers, above 0 and at most 0.5; ``None`` for no threshold.
         warm_start: whether a second ``fit`` trains the fitted model for ``epochs`` more. It keeps its kind and scale of
-            the data, the optimiser starts afresh, and the KL term is not warmed up again.
+            the data, and the optimiser starts afresh.
         random_state: of the weights, the rows set aside, their order and all noise.
         verbose: whether progress is shown on stderr.
         device: ``cpu``, ``cuda``, ``mps``, or ``auto`` for the best there is.
@@ -91,9 +92,9 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         prior: str = "standard-normal",
         posterior: str = "diagonal",
         likelihood: str = "auto",
-        objective: str = "auto",
+        objective: str = "elbo",
         kind: str = "auto",
-        epochs: int = 100,
+        epochs: int | str = "auto",
         batch_size: int | str = "auto",
         learning_rate: float | str = "auto",
         validation_fraction: float = 0.1,
@@ -263,7 +264,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             "posterior": parameters.word(self, "posterior"),
             "likelihood": parameters.word(self, "likelihood"),
             "objective": parameters.word(self, "objective"),
-            "epochs": parameters.whole(self, "epochs", 1),
+            "epochs": parameters.whole(self, "epochs", 1, auto=True),
             "learning_rate": parameters.number(self, "learning_rate", 0, auto=True),
         }
         settings = {"batch_size": parameters.whole(self, "batch_size", 1, auto=True), "device": self.device}
@@ -282,8 +283,6 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             UserError: if the parts do not fit each other or the data.
             ValueError: if the fitted model was made with other parameters.
         """
-        if further:
-            options = {"objective": "elbo", **options}
         with _own_noise(settings["seed"]):
             plan = make("vae", data, options)
             model = copy.deepcopy(self.model_) if further else plan.model
@@ -293,9 +292,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                     f"{self!r}: fit with warm_start=False."
                 )
             settings = {**plan.settings, **settings}
-            run = fit(
-                model, plan.data, phases=plan.phases, quiet=not self.verbose, initialize=not further, **settings
-            )
+            run = fit(model, plan.data, phases=plan.phases, quiet=not self.verbose, initialize=not further, **settings)
             return run.model.cpu(), run.metrics
 
     def _rows_by_row(self) -> RowInference:

@@ -104,12 +104,24 @@ class RowInference:
         widest = elements_per_draw(self.model, loader.rows(torch.zeros(1, dtype=torch.long)))
         loader.batch_size = min(ROWS, max(1, budget_of(self.device) // (samples * widest)))
 
-        def one(x: Tensor, mask: Tensor | None) -> Tensor:
-            return function(Batch(x[None], mask=None if mask is None else mask[None]))
-
         pieces = []
         for batch in loader:
             with evaluating(self.model, seed):
-                axes = (0, None if batch.mask is None else 0)
-                pieces.append(torch.vmap(one, axes, randomness="same")(batch.x.double(), batch.mask).cpu())
+                pieces.append(_with_the_same_noise(function, batch.x.double(), batch.mask, seed).cpu())
         return torch.cat(pieces).numpy()
+
+
+def _with_the_same_noise(function: Callable[[Batch], Tensor], x: Tensor, mask: Tensor | None, seed: int) -> Tensor:
+    """``function`` of a batch of each row, ``(rows, …)``; random numbers are those of ``seed`` for every one."""
+
+    def one(x: Tensor, mask: Tensor | None) -> Tensor:
+        return function(Batch(x[None], mask=None if mask is None else mask[None]))
+
+    try:
+        return torch.vmap(one, (0, None if mask is None else 0), randomness="same")(x, mask)
+    except RuntimeError:  # something in the model has no rule for vmap (torch's own draws from a Beta)
+        results = []
+        for row in range(len(x)):
+            torch.manual_seed(seed)
+            results.append(one(x[row], None if mask is None else mask[row]))
+        return torch.stack(results)
