@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -80,6 +81,13 @@ def test_random_state_is_all_that_a_fit_depends_on() -> None:
     stream = np.random.RandomState(3)
     first, second = (vae(epochs=2, random_state=stream).fit(X).transform(X) for _ in range(2))
     assert not np.allclose(first, second)
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    alone = [vae(epochs=5, random_state=seed).fit(X).score(X) for seed in (0, 1)]
+    with ThreadPoolExecutor(4) as threads:
+        at_once = list(threads.map(lambda seed: vae(epochs=5, random_state=seed).fit(X).score(X), [0, 1, 0, 1]))
+    assert at_once == alone * 2
 
 
 def test_stopped_from_the_keyboard_it_ends_as_any_other_code(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ from vaekit.errors import Interrupted, UserError
 from vaekit.parts.record import to_document
 from vaekit.recipes import make
 from vaekit.sklearn import parameters
-from vaekit.sklearn.rows import RowInference
+from vaekit.sklearn.rows import RowInference, own_noise
 from vaekit.sklearn.table import KINDS, log_scales, split_of, training_data
 from vaekit.training import fit
 
@@ -283,7 +283,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             UserError: if the parts do not fit each other or the data.
             ValueError: if the fitted model was made with other parameters.
         """
-        with _own_noise(settings["seed"]):
+        with own_noise(settings["seed"]):
             plan = make("vae", data, options)
             model = copy.deepcopy(self.model_) if further else plan.model
             if to_document(model) != to_document(plan.model):
@@ -322,14 +322,6 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
 
 def _floating(X: np.ndarray) -> type:
     return np.float32 if X.dtype == np.float32 else np.float64
-
-
-@contextmanager
-def _own_noise(seed: int) -> Iterator[None]:
-    """Random numbers from ``seed`` that leave the caller's stream as it was."""
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        torch.manual_seed(seed)
-        yield
 
 
 @contextmanager

@@ -8,7 +8,9 @@ noisy. Rounding: matrix products of other sizes round differently, so that infer
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,15 @@ from vaekit.evaluation.likelihood import budget_of, elements_per_draw, evaluatin
 from vaekit.models.draw import beside
 
 ROWS = 500  # at a time, where a row is small
+ONE_AT_A_TIME = threading.RLock()  # torch has one stream of random numbers for all threads
+
+
+@contextmanager
+def own_noise(seed: int) -> Iterator[None]:
+    """Random numbers from ``seed`` that leave the caller's stream as it was, in one thread at a time."""
+    with ONE_AT_A_TIME, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        torch.manual_seed(seed)
+        yield
 
 
 class RowInference:
@@ -65,7 +76,7 @@ class RowInference:
         Args:
             z: ``(rows, units)``.
         """
-        with evaluating(self.model, 0):
+        with ONE_AT_A_TIME, evaluating(self.model, 0):
             shape = self._latent_shape
             pieces = [
                 self.kind.restore(self.model.decode(piece.reshape(-1, *shape)).mean).cpu()
@@ -75,7 +86,7 @@ class RowInference:
 
     def drawn(self, count: int, seed: int) -> np.ndarray:
         """Draws of x, ``(count, columns)``, in the units of the data."""
-        with evaluating(self.model, seed):
+        with ONE_AT_A_TIME, evaluating(self.model, seed):
             sizes = [len(piece) for piece in torch.empty(count).split(ROWS)]
             pieces = [self.kind.nearest(self.model.generate(size).sample()).cpu() for size in sizes]
         return torch.cat(pieces).numpy()
@@ -87,7 +98,7 @@ class RowInference:
 
     @property
     def _latent_shape(self) -> torch.Size:
-        with evaluating(self.model, 0):
+        with ONE_AT_A_TIME, evaluating(self.model, 0):
             (z,) = self.model.sample_latents(1).values()
         return z.shape[1:]
 
@@ -103,10 +114,9 @@ class RowInference:
         loader = Loader(rows, self.kind, self.device)
         widest = elements_per_draw(self.model, loader.rows(torch.zeros(1, dtype=torch.long)))
         loader.batch_size = min(ROWS, max(1, budget_of(self.device) // (samples * widest)))
-
         pieces = []
         for batch in loader:
-            with evaluating(self.model, seed):
+            with ONE_AT_A_TIME, evaluating(self.model, seed):
                 pieces.append(_with_the_same_noise(function, batch.x.double(), batch.mask, seed).cpu())
         return torch.cat(pieces).numpy()
 
