@@ -63,7 +63,7 @@ def assert_close_runs(one: Path, other: Path) -> None:
         torch.testing.assert_close(tensor, weights[1][name], rtol=1e-5, atol=1e-5)
 
 
-def test_two_processes_are_two_shares_and_one_speaks(tmp_path: Path) -> None:
+def test_two_processes_are_two_shares_and_one_speaks(tmp_path: Path, undrawn: None) -> None:
     options = (*TINY, "--epochs", "2", "--ema-decay", "0.9", "--clip-norm", "20")
     processes = torchrun(*options, "--out", str(tmp_path / "two"))
     assert main(["train", *options, "--accumulate", "2", "--quiet", "--out", str(tmp_path / "one")]) == 0
@@ -74,17 +74,6 @@ def test_two_processes_are_two_shares_and_one_speaks(tmp_path: Path) -> None:
     assert_close_runs(tmp_path / "two", tmp_path / "one")
     configs = [json.loads((tmp_path / name / "config.json").read_text()) for name in ("one", "two")]
     assert configs[0]["settings"] == configs[1]["settings"]
-
-
-def test_players_that_share_weights(tmp_path: Path) -> None:
-    """Both step the encoder, whose weights are moved to common memory once."""
-    options = ("digits", "--recipe", "aae", "--network", "mlp:hidden=16", "--batch-size", "64", "--epochs", "2")
-    processes = torchrun(*options, "--seed", "0", "--quiet", "--out", str(tmp_path / "two"))
-    alone = ("--seed", "0", "--quiet", "--accumulate", "2", "--out", str(tmp_path / "one"))
-    assert main(["train", *options, *alone]) == 0
-    code, _, err = ended(processes)
-    assert code == 0, err
-    assert_close_runs(tmp_path / "two", tmp_path / "one")
 
 
 @pytest.mark.slow
@@ -195,10 +184,12 @@ def test_the_gradient_is_that_of_the_whole_batch(accumulate: int, tmp_path: Path
         torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-14)
 
 
-SPOILT = """
+PLAYERS = ("digits", "--recipe", "aae", "--network", "mlp:hidden=16", "--batch-size", "64", "--epochs", "2")
+SCRIPT = """
 import os, sys
 import torch
 import vaekit as vk
+from vaekit.cli import main
 from vaekit.parts.record import part
 from vaekit.objectives import ELBO
 from vaekit.objectives.objective import Objective, Value
@@ -215,6 +206,9 @@ class Spoilt(Objective):
         return Value(spoilt, value.terms)
 
 
+# Processes that have met stay together: one start is enough for two trainings.
+folder, *players = sys.argv[1:]
+assert main(["train", *players, "--seed", "0", "--quiet", "--out", f"{folder}/players"]) == 0
 data = vk.data.load("digits")
 torch.manual_seed(int(os.environ["RANK"]))  # weights of its own, until training begins
 model = vk.VAE(
@@ -222,20 +216,34 @@ model = vk.VAE(
     vk.posteriors.Diagonal(vk.networks.MLP(data.shape, hidden=(8,)), 2),
     vk.likelihoods.Bernoulli(vk.networks.MLP(2, hidden=(8,)), data.shape),
 )
-run = vk.fit(model, data, objective=Spoilt(), epochs=1, batch_size=200, out=sys.argv[1])
+run = vk.fit(model, data, objective=Spoilt(), epochs=1, batch_size=200, out=f"{folder}/spoilt")
 sys.stdout.write(f"{sum(p.double().sum().item() for p in model.parameters())} {len(run.metrics)}\\n")
 """
 
 
-def test_what_is_not_finite_in_one_is_skipped_by_all(tmp_path: Path) -> None:
-    """Two processes of a script; the second has the bad row, and says so through the first."""
-    (tmp_path / "spoilt.py").write_text(SPOILT)
-    code, out, err = ended(torchrun(str(tmp_path / "run"), program=(str(tmp_path / "spoilt.py"),)))
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str, str]:
+    """The folder with both trainings of the script in two processes, and what it said on both streams."""
+    folder = tmp_path_factory.mktemp("script")
+    (folder / "script.py").write_text(SCRIPT)
+    code, out, err = ended(torchrun(str(folder), *PLAYERS, program=(str(folder / "script.py"),)))
     assert code == 0, err
-    sums = out.splitlines()
-    assert len(sums) == 2
+    return folder, out, err
+
+
+def test_players_that_share_weights(script: tuple[Path, str, str], tmp_path: Path, undrawn: None) -> None:
+    """Both step the encoder."""
+    alone = ("--seed", "0", "--quiet", "--accumulate", "2", "--out", str(tmp_path / "one"))
+    assert main(["train", *PLAYERS, *alone]) == 0
+    assert_close_runs(script[0] / "players", tmp_path / "one")
+
+
+def test_what_is_not_finite_in_one_is_skipped_by_all(script: tuple[Path, str, str]) -> None:
+    """The second process has the bad row, and says so through the first."""
+    folder, out, err = script
+    sums = out.splitlines()[-2:]
     assert sums[0] == sums[1]
-    (record,) = metrics(tmp_path / "run")
+    (record,) = metrics(folder / "spoilt")
     assert record["skipped"] == 1
     data = vk.data.load("digits")
     row = Loader(data.train, data.kind, batch_size=200).order(0, 0)[200 + 100 + 3]
