@@ -148,7 +148,8 @@ class Checkpointer:
                 with open(self.metrics, "a") as file:
                     file.write("".join(json.dumps(record) + "\n" for record in self._unsaved))
                 if self._best_is_new:
-                    self._write_document()
+                    if self.state.document:
+                        self._write_document()
                     self._write_weights(self.state.best, self.state.best_networks)
             self.state.save(self.path)
         self._unsaved, self._best_is_new = [], False
@@ -156,11 +157,14 @@ class Checkpointer:
         self._saving_took = self._saved_at - begun
 
     def _write_document(self) -> None:
-        """The model in ``config.json`` as the state has it, where it has grown."""
+        """The model in ``config.json`` as the state has it: grown, or as it was given."""
         path = self.folder / "config.json"
-        config = read_json(path) if self.state.document else {}
-        if self.state.document and config["model"] != (document := json.loads(self.state.document)):
-            write_json(path, {**config, "model": document, GROWN_FROM: config.get(GROWN_FROM, config["model"])})
+        config = read_json(path)
+        given = config.pop(GROWN_FROM, config["model"])
+        document = json.loads(self.state.document) if self.state.document else given
+        if config["model"] != document:
+            grown = {GROWN_FROM: given} if self.state.document else {}
+            write_json(path, {**config, "model": document, **grown})
 
     def _write_weights(self, model: Mapping[str, Tensor], networks: Mapping[str, Tensor]) -> None:
         """Weights of the epoch that is kept: of the model, and of the objective's networks if it has some."""

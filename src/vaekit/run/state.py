@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -74,7 +74,7 @@ class State:
         self.ema_decay = ema_decay
         self.average = copy.deepcopy(model).requires_grad_(False) if ema_decay else None
         self.networks: tuple[nn.Module, ...] = ()
-        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+        self.optimizers: dict[str, Any] = {}  # by player, as training.optimizers makes them
         self.sums: dict[str, Tensor] = {}  # of metrics over the rows of an epoch: (names,) by a/b/…
         self.rows: dict[str, int] = {}  # how many rows are in them
         self.best: dict[str, Tensor] = {}
@@ -97,6 +97,18 @@ class State:
             for name, tensor in module_tensors(self.average).items():
                 if name in before and before[name].shape == tensor.shape:
                     tensor.copy_(before[name])
+
+    def keep_optimizers(self, before: Mapping[str, Any]) -> None:
+        """Give the optimisers what those before knew of the parameters that are still there.
+
+        Args:
+            before: by player.
+        """
+        for name, optimizer in self.optimizers.items():
+            kept = before[name].state if name in before else {}
+            stays = [each for each in optimizer.param_groups[0]["params"] if each in kept]
+            optimizer.state.update({each: kept[each] for each in stays})
+            optimizer.group_by_age()
 
     @property
     def shown(self) -> nn.Module:
@@ -254,8 +266,7 @@ class State:
                 kept = tensor.to(parameter.device)
                 # Kernels that step all of it at once count on the layout of the parameter (channels last, say).
                 optimizer.state[parameter][name] = torch.empty_like(parameter).copy_(kept) if kept.shape else kept
-            if hasattr(optimizer, "group_by_age"):
-                optimizer.group_by_age()  # type: ignore[operator]
+            optimizer.group_by_age()
             if len({frozenset(kept) for kept in optimizer.state.values() if kept}) > 1:
                 raise ValueError(f"the parameters of the player {player} do not all have the same figures")
         self.rng.restore(groups["random"])

@@ -52,7 +52,7 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         posterior: q(z|x).
         likelihood: p(x|z); by default the one that fits the kind of the data.
         objective: what is maximised: the evidence lower bound. With ``auto`` its KL term is warmed up as by
-            ``vaekit train``; on small tables that was worse.
+            ``vaekit train``.
         kind: what the numbers are: ``real`` (standardised by column), ``binary``, ``counts``, ``categories`` (0, 1, …)
             or ``grey`` (levels 0 … 255). By default 0 and 1 are binary, ``uint8`` is grey levels, other integers that
             are not negative are counts, and the rest is real.

@@ -197,12 +197,7 @@ class Training:
         self.state.model_changed(json.dumps(document))
         before = self.state.optimizers
         self.step = capture(self.plain_step(phase), self._say)
-        for name, optimizer in self.state.optimizers.items():
-            kept = before[name].state if name in before else {}
-            stays = [each for each in optimizer.param_groups[0]["params"] if each in kept]
-            optimizer.state.update({each: kept[each] for each in stays})
-            if hasattr(optimizer, "group_by_age"):
-                optimizer.group_by_age()  # type: ignore[operator]
+        self.state.keep_optimizers(before)
 
     def _grow_to(self, document: str) -> None:
         """Make the model in place what it had become when the state was saved.
@@ -290,8 +285,8 @@ class Training:
         if counters.best is not None and math.isnan(counters.best):
             why = f" ({counters.cause})" if counters.cause else ""
             raise TrainingFailed(
-                f"after no epoch the validation figures were numbers{why}: the weights in "
-                f"that are kept ({self.checkpointer.place}) are of no use. A smaller learning rate may help."
+                f"after no epoch the validation figures were numbers{why}: the weights kept "
+                f"{self.checkpointer.place} are of no use. A smaller learning rate may help."
             )
 
     def _report(self, phase: Phase, started: float) -> None:

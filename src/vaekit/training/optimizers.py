@@ -38,6 +38,7 @@ def uncompiled(make: Callable[..., Any]) -> Callable[..., Any]:
         optimizer = make(parameters, **options)
         step = MethodType(inspect.unwrap(type(optimizer).step), optimizer)
         optimizer.step = torch.no_grad()(step)
+        cast(Any, optimizer).group_by_age = lambda: None  # it looks at the age of each parameter in every step
         return optimizer
 
     return made
