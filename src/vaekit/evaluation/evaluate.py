@@ -16,6 +16,7 @@ from vaekit.evaluation.fitness import check_finite, check_likelihood_fits
 from vaekit.evaluation.latents import active_units, encodings
 from vaekit.evaluation.likelihood import bound, captured_figures, discrete, evaluating, log_likelihood, prior_is_bound
 from vaekit.kernels import rounding, rounds_on_processors
+from vaekit.models.draw import classified
 
 PRECISIONS = "float32", "bfloat16"  # in which the likelihood was found to be the same (benchmarks/rounding.py)
 
@@ -85,7 +86,7 @@ def _classification(context: EvaluationContext) -> dict[str, Any]:
         for batch in context.loader:
             assert batch.label is not None
             known = batch.label >= 0
-            guess = context.model.classify(batch.x).probs.argmax(-1)
+            guess = classified(context.model, batch).probs.argmax(-1)
             correct += int(((guess == batch.label) & known).sum())
             total += int(known.sum())
     return {"accuracy": correct / total if total else None}

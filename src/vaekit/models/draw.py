@@ -408,8 +408,18 @@ def check_one_space(p: Distribution, q: Distribution) -> None:
 
 def encoded(model: Any, batch: Batch) -> Any:
     """q(z|x), batch shape ``(batch,)``; ``mask`` and ``length`` are given to an ``encode`` that has such parameters."""
+    return model.encode(batch.x, batch.condition, **_asked_by(model.encode, batch))
+
+
+def classified(model: Any, batch: Batch) -> Any:
+    """q(y|x), batch shape ``(batch,)``; ``mask`` and ``length`` are given to a ``classify`` that asks for them."""
+    return model.classify(batch.x, **_asked_by(model.classify, batch))
+
+
+def _asked_by(method: Any, batch: Batch) -> dict[str, Tensor | None]:
+    """Mask and length of a batch that has them, by name, as far as a method asks for them."""
     if batch.mask is None and batch.length is None:
-        return model.encode(batch.x, batch.condition)
-    asked, _ = parameters_of(getattr(model.encode, "__func__", model.encode))
+        return {}
+    asked, _ = parameters_of(getattr(method, "__func__", method))
     there = {"mask": batch.mask, "length": batch.length}
-    return model.encode(batch.x, batch.condition, **{name: there[name] for name in asked})
+    return {name: there[name] for name in asked}

@@ -122,9 +122,11 @@ class Hamiltonian(nn.Module):
             px=lambda: self.likelihood(z, batch.condition),
         )
 
-    def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:
+    def encode(
+        self, x: Tensor, condition: Tensor | None = None, mask: Tensor | None = None, length: Tensor | None = None
+    ) -> Distribution:
         """The law of z after the dynamics, batch shape ``(batch,)``; its density without the momentum is not known."""
-        return self._evolved(self._prior(condition), Batch(x, condition=condition))
+        return self._evolved(self._prior(condition), Batch(x, None, condition, mask, length))
 
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Distribution:
         """p(x|z), batch shape that of z."""

@@ -14,6 +14,7 @@ from vaekit.distributions.chain import Chain
 from vaekit.distributions.comparison import log_prob
 from vaekit.models.draw import Draw, Latent, draw_latents
 from vaekit.models.dry_run import try_dry_run
+from vaekit.networks.network import observed
 from vaekit.networks.plain import as_network
 from vaekit.parts.record import part
 
@@ -63,9 +64,10 @@ class M2(nn.Module):
         """What infers latents from data; the rest of the model makes data from latents."""
         return (self.classifier, self.classifier_head, self.posterior)
 
-    def classify(self, x: Tensor) -> Categorical:
-        """q(y|x), batch shape ``(batch,)``."""
-        return Categorical(logits=self.classifier_head(self.classifier(x)), validate_args=False)
+    def classify(self, x: Tensor, mask: Tensor | None = None, length: Tensor | None = None) -> Categorical:
+        """q(y|x), batch shape ``(batch,)``; mask and length go to a network that asks for them."""
+        features = self.classifier(x, **observed(self.classifier, mask, length))
+        return Categorical(logits=self.classifier_head(features), validate_args=False)
 
     def draw(self, batch: Batch, samples: int = 1, frozen_q: bool = False) -> Draw:
         """Draw z for every class and row; densities have shape ``(samples, classes, batch)``.
@@ -75,15 +77,16 @@ class M2(nn.Module):
         x = batch.x
         every_class = torch.eye(self.num_classes, dtype=x.dtype, device=x.device).unsqueeze(1)
         condition = every_class.expand(-1, len(x), -1)  # (classes, batch, classes)
-        latents, penalty = draw_latents(self.posterior(x, condition), self.prior(), samples, frozen_q)
+        q = self.posterior(x, condition, **observed(self.posterior, batch.mask, batch.length))
+        latents, penalty = draw_latents(q, self.prior(), samples, frozen_q)
 
-        log_qy = self.classify(x).logits  # (batch, classes), normalised
-        observed = None if batch.label is None else batch.label >= 0
-        if observed is not None and batch.label is not None:
+        log_qy = self.classify(x, batch.mask, batch.length).logits  # (batch, classes), normalised
+        known = None if batch.label is None else batch.label >= 0
+        if known is not None and batch.label is not None:
             certain = one_hot(batch.label.clamp_min(0), self.num_classes).to(x.dtype).log()
-            log_branch = torch.where(observed[:, None], certain, log_qy).T
+            log_branch = torch.where(known[:, None], certain, log_qy).T
             # An observed label costs nothing: all of q's mass is on it.
-            log_qy = torch.where(observed[:, None], torch.zeros_like(log_qy), log_qy).T
+            log_qy = torch.where(known[:, None], torch.zeros_like(log_qy), log_qy).T
         else:
             log_branch = log_qy = log_qy.T
         log_py = torch.full_like(log_qy, -math.log(self.num_classes))
@@ -97,10 +100,13 @@ class M2(nn.Module):
             px=lambda: self.likelihood(z, condition),
         )
 
-    def encode(self, x: Tensor, condition: Tensor | None = None) -> Distribution:
+    def encode(
+        self, x: Tensor, condition: Tensor | None = None, mask: Tensor | None = None, length: Tensor | None = None
+    ) -> Distribution:
         """q(y|x) q(z|x, y) over {"y": one-hot, "z": …}."""
-        q_y = OneHotCategorical(logits=self.classify(x).logits, validate_args=False)
-        return Chain({"y": lambda before: q_y, "z": lambda before: self.posterior(x, before["y"])})
+        q_y = OneHotCategorical(logits=self.classify(x, mask, length).logits, validate_args=False)
+        asked = observed(self.posterior, mask, length)
+        return Chain({"y": lambda before: q_y, "z": lambda before: self.posterior(x, before["y"], **asked)})
 
     def decode(self, z: dict[str, Tensor], condition: Tensor | None = None) -> Distribution:
         """p(x|y, z) for {"y": one-hot, "z": …}; a condition, one-hot, stands in the place of y."""

@@ -11,6 +11,7 @@ from torch import nn
 
 from vaekit.checks import check_number
 from vaekit.data.batch import Batch
+from vaekit.models.draw import classified
 from vaekit.objectives.objective import Objective, Player, Value
 from vaekit.parts.record import part
 from vaekit.schedules import Step
@@ -48,7 +49,7 @@ class Classified(Objective):
         if batch.label is None:
             return value
         observed = batch.label >= 0
-        log_qy = model.classify(batch.x).log_prob(batch.label.clamp_min(0))
+        log_qy = classified(model, batch).log_prob(batch.label.clamp_min(0))
         log_qy = torch.where(observed, log_qy, torch.zeros_like(log_qy))
         mean = log_qy.sum() / observed.sum().clamp_min(1)
         return Value(value.objective + self.alpha * log_qy, value.terms | {"log_qy": mean})

@@ -40,12 +40,12 @@ class Ladder(nn.Module):
         self.heads = nn.ModuleList(rung.gaussian_head(2) for rung in ladder.rungs)  # type: ignore[union-attr]
         self.minimum_scale = checked_minimum(minimum_scale)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Chain:
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> Chain:
         def parameters(head: nn.Module, d: Tensor, place: Place) -> Parameters:
             loc, raw = head(place.h, d).unbind(-2)
             return loc, positive(raw, self.minimum_scale)
 
-        return _from_the_top(self, x, condition, parameters)
+        return _from_the_top(self, x, condition, observed, parameters)
 
 
 @part("posterior/precision-weighted", paper="Sønderby et al. 2016, section 2")
@@ -68,7 +68,7 @@ class PrecisionWeighted(nn.Module):
         self.heads = nn.ModuleList(rung.gaussian_head(1) for rung in ladder.rungs)  # type: ignore[union-attr]
         self.minimum_scale = checked_minimum(minimum_scale)
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> Chain:
+    def forward(self, x: Tensor, condition: Tensor | None = None, **observed: Tensor) -> Chain:
         def parameters(head: nn.Module, d: Tensor, place: Place) -> Parameters:
             loc, raw = head(d).unbind(-2)
             precision = positive(raw, self.minimum_scale) ** -2
@@ -77,16 +77,17 @@ class PrecisionWeighted(nn.Module):
             variance = 1 / (precision + prior_precision)
             return variance * (precision * loc + prior_precision * prior_loc), variance.sqrt()
 
-        return _from_the_top(self, x, condition, parameters)
+        return _from_the_top(self, x, condition, observed, parameters)
 
 
 def _from_the_top(
     posterior: nn.Module,
     x: Tensor,
     condition: Tensor | None,
+    observed: dict[str, Tensor],
     parameters: Callable[[nn.Module, Tensor, Place], Parameters],
 ) -> Chain:
-    ladder, features = posterior.ladder, posterior.encoder(x, condition)  # type: ignore[operator]
+    ladder, features = posterior.ladder, posterior.encoder(x, condition, **observed)  # type: ignore[operator]
 
     def level(head: nn.Module, d: Tensor):
         def distribution(before: LatentCache) -> Independent:

@@ -13,7 +13,7 @@ from torch.nn.functional import one_hot
 from vaekit.data.batch import Batch
 from vaekit.distributions.comparison import log_prob, support_of_one
 from vaekit.errors import UserError
-from vaekit.models.draw import Draw, bare, encoded
+from vaekit.models.draw import Draw, bare, classified, encoded
 from vaekit.networks.network import asks
 from vaekit.testing.copies import precise
 from vaekit.testing.finite import every_binary, grid_number
@@ -99,7 +99,7 @@ def check_model(model: nn.Module, batch: Batch) -> None:
             assert p.mean.shape == (count, *batch.x.shape[1:]), f"{what} has the shape {tuple(p.mean.shape)}"
             assert p.sample().shape == p.mean.shape, f"{what}: samples have another shape than the mean"
         if "classify" in abilities:
-            q = asked.classify(batch.x)
+            q = classified(asked, batch)
             assert_equal(q.probs.sum(-1), torch.ones(rows).double(), f"{name}: the sum of q(y|x)")
 
     def ask(part: Any) -> Any:
