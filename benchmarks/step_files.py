@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import sys
 import tempfile
 from pathlib import Path
@@ -47,7 +48,8 @@ def entered(data: str) -> list[tuple[str, str]]:
             sys.setprofile(None)
 
     Training.take = watched  # type: ignore[method-assign]
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(None), contextlib.suppress(SystemExit):
+    quiet = contextlib.redirect_stdout(io.StringIO())
+    with tempfile.TemporaryDirectory() as folder, quiet, contextlib.suppress(SystemExit):
         sys.argv = ["vaekit", "train", data, "--epochs", "1", "--no-compile", "--out", f"{folder}/run"]
         command_line()
     return sorted(found)

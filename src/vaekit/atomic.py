@@ -36,7 +36,8 @@ class NotWritten(UserError):
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """
+    """Context that gives failed writes of a path their sentence.
+
     Raises:
         NotWritten: of ``path``, instead of any ``OSError`` inside or of what was said of a path below it.
     """
@@ -80,7 +81,8 @@ def write_json(path: Path, document: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """
+    """Content of a JSON file.
+
     Raises:
         UserError: if the file is missing or not JSON.
     """

@@ -6,7 +6,8 @@ import math
 
 
 def check_whole(name: str, value: object, least: int) -> None:
-    """
+    """Range check of a whole number.
+
     Raises:
         ValueError: if it is not a whole number from ``least`` that fits into 64 bits.
     """
@@ -16,7 +17,8 @@ def check_whole(name: str, value: object, least: int) -> None:
 
 
 def check_number(name: str, value: object, least: float, below: float = math.inf) -> None:
-    """
+    """Range check of a number.
+
     Raises:
         ValueError: if it is not a number from ``least`` and less than ``below``.
     """

@@ -53,7 +53,8 @@ def weighted(weight: float | Tensor, value: Tensor) -> Tensor:
 
 
 def at_least(name: str, value: object, least: float) -> None:
-    """
+    """Range check of a number, or of a schedule's values.
+
     Raises:
         ValueError: if a value is neither a schedule nor a number from ``least``.
     """
@@ -62,7 +63,8 @@ def at_least(name: str, value: object, least: float) -> None:
 
 
 def positive_epochs(epochs: float) -> None:
-    """
+    """Range check of a schedule's length.
+
     Raises:
         ValueError: if a schedule has no length.
     """

@@ -53,7 +53,8 @@ class CapturedFunction:
         return self.programs.get(size, self.function)(columns, count)
 
     def _compiled(self, columns: Columns, count: int) -> Function:
-        """
+        """The compiled program for columns of one size.
+
         Raises:
             NotWritable: if no program can be made of it.
         """

@@ -121,7 +121,8 @@ class _List:
 
 
 def _check(one: _List, other: _List) -> None:
-    """
+    """Check that the lists of two steps are the same.
+
     Raises:
         NotWritable: if the lists of two steps differ, or those of others could.
     """

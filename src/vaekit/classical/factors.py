@@ -100,7 +100,8 @@ def moments_of(x: Tensor | Moments) -> Moments:
 
 
 def check_latents(latent_dim: int, dims: int) -> None:
-    """
+    """Range check of the number of latents.
+
     Raises:
         ValueError: if there are none, or as many as values.
     """

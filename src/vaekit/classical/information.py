@@ -44,7 +44,8 @@ def kl_divergence(p: Tensor, q: Tensor, base: float = math.e) -> Tensor:
 
 
 def _checked(p: Tensor, sums: bool = True) -> Tensor:
-    """
+    """The same probabilities, if they are some.
+
     Raises:
         ValueError: if these are no probabilities.
     """

@@ -35,7 +35,8 @@ class LeastSquares:
     variance: Tensor
 
     def fit(self, x: Tensor, y: Tensor) -> LeastSquares:
-        """
+        """Fit to rows, in closed form.
+
         Args:
             x: ``(rows, columns)``.
             y: ``(rows,)``.
@@ -89,7 +90,8 @@ class Ridge:
         return self.posterior.mean
 
     def fit(self, x: Tensor, y: Tensor) -> Ridge:
-        """
+        """Fit to rows, in closed form.
+
         Args:
             x: ``(rows, columns)``.
             y: ``(rows,)``.

@@ -67,7 +67,8 @@ def run(options: Options) -> int:
 
 
 def _refuse_unlike(first: Run, other: Run, split: str) -> None:
-    """
+    """Check that the figures of two runs mean the same.
+
     Raises:
         UserError: if figures of the two runs do not mean the same.
     """

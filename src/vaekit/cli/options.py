@@ -139,7 +139,8 @@ def _finite(value: Any) -> Any:
 
 
 def check_numbers(**numbers: int | None) -> None:
-    """
+    """Range check of options that count something.
+
     Raises:
         UserError: if one that is given is not at least 1 (``seed``: 0).
     """

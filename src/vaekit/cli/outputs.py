@@ -20,7 +20,8 @@ from vaekit.plots.grid import grid, is_image
 
 
 def check_ending(path: Path, endings: tuple[str, ...]) -> None:
-    """
+    """Check of the ending of an output file.
+
     Raises:
         UserError: if the file's ending is none of ``endings``: said before any work is done.
     """

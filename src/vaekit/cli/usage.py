@@ -12,7 +12,8 @@ NUMBERS = {"INT": "a whole number", "FLOAT": "a number"}
 
 
 def check_not_empty(arguments: list[str], verb: str) -> None:
-    """
+    """Check that no option is empty.
+
     Raises:
         UserError: if an option is given an empty value: a variable of the shell that is not set, say.
     """

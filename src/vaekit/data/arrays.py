@@ -160,7 +160,8 @@ def _columns(columns: Iterable[str], x: Array, name: str) -> tuple[str, ...]:
 
 
 def check_names(columns: tuple[str, ...], name: str) -> None:
-    """
+    """Check that the columns of a table have names of their own.
+
     Raises:
         UserError: if two columns have one name.
     """

@@ -367,7 +367,8 @@ def _images(adjective: str, channels: int) -> str:
 
 
 def checked(data: Any) -> Dataset:
-    """
+    """The same data set, if it is one.
+
     Raises:
         TypeError: if it is not a data set.
     """

@@ -82,7 +82,8 @@ def _array(x: Any) -> Any:
 
 
 def _labels(y: Any, name: str) -> Any:
-    """
+    """Labels, if none of them is masked.
+
     Raises:
         UserError: if some are masked: the values under a mask would be taken for classes.
     """

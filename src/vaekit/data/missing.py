@@ -100,7 +100,8 @@ def _refuse_empty_rows(mask: Array, name: str) -> None:
 
 
 def refuse_empty_columns(mask: Array | None, columns: tuple[str, ...], name: str) -> None:
-    """
+    """Check that every column of a table was observed somewhere.
+
     Args:
         mask: of the training rows.
         columns: names of the columns of a table.

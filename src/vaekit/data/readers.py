@@ -84,7 +84,8 @@ def known_options(path: str | Path) -> list[str]:
 
 
 def check_options(path: str | Path, given: Iterable[str]) -> None:
-    """
+    """Check that the options of a path are those of its format.
+
     Raises:
         UserError: for an option that the path cannot have.
     """

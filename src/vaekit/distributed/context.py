@@ -122,7 +122,8 @@ class DistributedContext:
 
 @contextmanager
 def _others() -> Iterator[None]:
-    """
+    """Context of a wait for the other processes.
+
     Raises:
         TrainingFailed: if another process is gone while this one waits for it.
     """

@@ -11,7 +11,8 @@ NEAR = 16  # terms of a mean that are summed
 
 
 def checked_levels(levels: int) -> int:
-    """
+    """Number of grey levels, if there can be so many.
+
     Raises:
         ValueError: if there are fewer than two.
     """

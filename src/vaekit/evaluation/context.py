@@ -102,7 +102,8 @@ def with_error(value: float, error: float | None) -> str:
 
 
 def at_least(least: int, value: Any) -> None:
-    """
+    """Range check of an estimator's number.
+
     Raises:
         ValueError: if a number of the estimator is below the least there can be.
     """

@@ -14,7 +14,8 @@ CURE = "a smaller --learning-rate or --clip-norm 1"
 
 
 def check_likelihood_fits(model: Any, batch: Batch, seed: int = 0, fitting: str = "") -> None:
-    """
+    """Check that the rows are in the support of the likelihood.
+
     Args:
         model, batch: which likelihood, and what it is to fit.
         seed: of the draw that tells the shape.
@@ -83,7 +84,8 @@ def not_finite(model: Any, batch: Batch, seed: int = 0) -> str:
 
 
 def check_finite(model: Any, batch: Batch, seed: int = 0) -> None:
-    """
+    """Check that log p(x|z) of a batch is finite.
+
     Raises:
         UserError: if no figure of the model means anything, see :func:`not_finite`.
     """

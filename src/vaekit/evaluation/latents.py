@@ -155,7 +155,8 @@ def read_labels(path: Path) -> np.ndarray | None:
 
 
 def _content(path: Path) -> np.ndarray | dict[str, np.ndarray]:
-    """
+    """Content of a file of latents.
+
     Raises:
         UserError: if the file cannot be read.
     """

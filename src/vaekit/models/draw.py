@@ -386,7 +386,8 @@ def _evaluate(p: Distribution, q: Distribution, z: Tensor, analytic_holds: bool)
 
 
 def check_one_space(p: Distribution, q: Distribution) -> None:
-    """
+    """Check that prior and posterior are over the same space.
+
     Raises:
         UserError: if prior and posterior are over different spaces: the ratio of their densities would mean nothing;
             or over single numbers, whose axis would be taken for one of rows.

@@ -85,7 +85,8 @@ class GradientCodebook(nn.Module):
 
 
 def _check_sizes(num_codes: int, code_dim: int) -> None:
-    """
+    """Range check of the sizes of a codebook.
+
     Raises:
         ValueError: if there are none.
     """

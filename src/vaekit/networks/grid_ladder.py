@@ -156,7 +156,8 @@ class GridBottomUp(nn.Module):
 
 
 def check_grids(grids: Sequence[Size], image: Size) -> None:
-    """
+    """Check of the sizes of the grids of a ladder.
+
     Raises:
         ValueError: if they do not grow from the top, or outgrow the image.
     """

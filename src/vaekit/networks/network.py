@@ -193,7 +193,8 @@ def initialize(module: nn.Module, name: str) -> None:
 
 
 def checked_minimum(minimum: float) -> float:
-    """
+    """Least scale, if it can be one.
+
     Raises:
         ValueError: if it is not between 0 and 1.
     """

@@ -103,7 +103,8 @@ class PlainNetwork(nn.Module):
         return head
 
     def _check_condition(self, condition: Tensor | None) -> None:
-        """
+        """Check that the module takes the condition that there is.
+
         Raises:
             UserError: if there is a condition and the module takes none, or the other way round.
         """
@@ -147,7 +148,8 @@ class PlainNetwork(nn.Module):
         return in_shape, tuple(features.shape[1:])
 
     def _one_row(self, rows: Tensor, given: dict[str, Tensor]) -> Tensor:
-        """
+        """One row through a module that compares rows.
+
         Raises:
             UserError: if a layer that compares the rows of a batch cannot be trained with a single one.
         """

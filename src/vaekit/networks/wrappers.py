@@ -33,7 +33,8 @@ class Concatenate(nn.Module):
 
 
 def by_name(z: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """
+    """Latents by name.
+
     Raises:
         UserError: if several latents are given as one tensor.
     """

@@ -17,7 +17,8 @@ KERNELS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 def checked_kernel(name: str) -> str:
-    """
+    """Name of a kernel, if there is one.
+
     Raises:
         ValueError: for an unknown name.
     """

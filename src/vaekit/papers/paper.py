@@ -157,7 +157,8 @@ class Paper:
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def check(self, request: Request) -> None:
-        """
+        """Check that the paper can be run as it is asked for.
+
         Raises:
             UserError: if the paper cannot be run as it is asked for.
         """

@@ -32,7 +32,8 @@ def parse(text: str) -> tuple[str, dict[str, Any]]:
 
 
 def _enter(options: dict[str, Any], key: str, value: str, text: str) -> None:
-    """
+    """Entry of an option that is given once.
+
     Raises:
         UserError: if the option is there already.
     """

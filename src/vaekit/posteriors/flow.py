@@ -127,7 +127,8 @@ def _inverse(steps: nn.ModuleList, loc: Tensor, scale: Tensor, context: Tensor, 
 
 
 def at_least_one(**sizes: int) -> None:
-    """
+    """Range check of sizes.
+
     Raises:
         ValueError: naming the size that is below 1.
     """

@@ -45,7 +45,8 @@ class KernelDensity(nn.Module):
         self.scale = nn.Parameter(torch.ones(latent_dim), requires_grad=False)
 
     def initialize_from_data(self, model: nn.Module, rows: Callable[[int], Batch]) -> None:
-        """
+        """Refusal: a kernel density has nothing to be trained.
+
         Raises:
             UserError: always: no step of a training would move it.
         """

@@ -45,7 +45,8 @@ def check_brought(model: nn.Module, config: dict[str, Any], run: object) -> None
 
 
 def check_same(document: Any, value: Any, name: str, run: object) -> None:
-    """
+    """Check that a value brought along is the one that was trained.
+
     Raises:
         UserError: if a value brought along is not what the document describes.
     """

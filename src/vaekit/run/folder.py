@@ -145,7 +145,8 @@ def clear_folder(folder: Path) -> None:
 
 
 def _check_same(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """
+    """Check that a run is resumed as it was begun.
+
     Raises:
         UserError: if something else than the number of epochs differs, saying what.
     """
@@ -185,7 +186,8 @@ def _said(place: str) -> str:
 
 
 def _check_state(folder: Path) -> None:
-    """
+    """Check that there is a state to go on from.
+
     Raises:
         UserError: if epochs are finished and there is no state to go on from.
     """

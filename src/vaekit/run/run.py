@@ -261,7 +261,8 @@ class Run:
         return chosen, chosen.split(split or ("all" if undivided else "test"))
 
     def check(self, data: Dataset) -> None:
-        """
+        """Check that rows have the shape and kind that the model was made for.
+
         Raises:
             UserError: if the data does not have the shape or kind that the model was made for, or the model does not
                 take a row of it although it should.
@@ -288,7 +289,8 @@ class Run:
                 ) from error
 
     def _needs(self, verb: str, *abilities: str) -> None:
-        """
+        """Check that the model has the abilities of a verb.
+
         Raises:
             UserError: if the model lacks one of the abilities.
         """

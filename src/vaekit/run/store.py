@@ -41,7 +41,8 @@ class FolderStore:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """
+        """Content of ``config.json``.
+
         Raises:
             UserError: if the folder is not a run folder, or of a newer version.
         """
@@ -53,7 +54,8 @@ class FolderStore:
 
     @cached_property
     def model(self) -> Any:
-        """
+        """The model with the weights that are kept.
+
         Raises:
             UserError: if it cannot be made of the configuration, or the weights do not fit.
         """
@@ -71,7 +73,8 @@ class FolderStore:
 
     @cached_property
     def objective(self) -> Any:
-        """
+        """The objective with the weights of its networks that are kept.
+
         Raises:
             UserError: if the run holds no such weights, or they do not fit.
         """
@@ -122,7 +125,8 @@ class MemoryStore:
 
     @cached_property
     def objective(self) -> Any:
-        """
+        """The objective with the weights of its networks that are kept.
+
         Raises:
             UserError: if it has no networks.
         """

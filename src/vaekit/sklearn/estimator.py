@@ -26,7 +26,8 @@ from vaekit.training import fit
 
 
 def _detects(estimator: VAE) -> bool:
-    """
+    """Whether the estimator is an outlier detector.
+
     Raises:
         AttributeError: if no threshold was asked for.
     """
@@ -299,7 +300,8 @@ class VAE(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return RowInference(self.model_, self.kind_, self.device)
 
     def _checked(self, X: Any) -> np.ndarray:
-        """
+        """Rows of the form of those that were trained on.
+
         Raises:
             ValueError: if X is not of the form of the rows that were trained on.
         """
@@ -326,7 +328,8 @@ def _floating(X: np.ndarray) -> type:
 
 @contextmanager
 def _as_value_errors() -> Iterator[None]:
-    """
+    """Context that raises what scikit-learn expects.
+
     Raises:
         ValueError: for a mistake that vaekit has a sentence for.
         KeyboardInterrupt: if training was stopped: there is no state to go on from.

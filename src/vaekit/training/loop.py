@@ -277,7 +277,8 @@ class Training:
             )
 
     def _check_figures(self) -> None:
-        """
+        """Check that a phase has a validation figure that is a number.
+
         Raises:
             TrainingFailed: if there is a validation figure, and it was a number after no epoch of the phase.
         """

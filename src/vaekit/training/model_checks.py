@@ -25,7 +25,8 @@ from vaekit.training.trainable import TrainableParts
 
 
 def check_is_model(model: Any) -> None:
-    """
+    """Check that a value can be trained as a model.
+
     Raises:
         TypeError: if it is no module, or one that is not called as a model is.
         UserError: if a weight is of another precision than the rows will be.
@@ -105,7 +106,8 @@ def check_can_be_read(model: nn.Module, document: Any) -> None:
 
 
 def check_all_is_trained(model: nn.Module, phases: Sequence[Phase]) -> None:
-    """
+    """Check that every parameter that may move is trained in some phase.
+
     Raises:
         UserError: if parameters that may move are held by no player of a phase in which they could: they would stay
             what they are in silence.

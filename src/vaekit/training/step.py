@@ -168,7 +168,8 @@ class PlainStep:
 
 @contextmanager
 def _distributions_may_refuse() -> Iterator[None]:
-    """
+    """Context that gives a distribution's refusal its sentence.
+
     Raises:
         TrainingFailed: if a distribution that validates its arguments refuses them, as one of the user's own may when
             weights are no numbers any more.
@@ -182,7 +183,8 @@ def _distributions_may_refuse() -> Iterator[None]:
 
 
 def checked(value: object) -> Value:
-    """
+    """The answer of an objective, if it is one.
+
     Raises:
         UserError: if an objective answers with something else than a number for each row.
     """

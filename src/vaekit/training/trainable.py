@@ -26,7 +26,8 @@ class TrainableParts(NamedTuple):
 
     @classmethod
     def of(cls, model: nn.Module, phase: Phase) -> TrainableParts:
-        """
+        """The parts that a phase trains.
+
         Raises:
             UserError: if the model has no such part.
         """

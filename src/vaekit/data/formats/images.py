@@ -161,7 +161,8 @@ class _Unreadable:
         return True
 
     def check(self) -> None:
-        """
+        """Check that every image can be read.
+
         Raises:
             UserError: naming the first that cannot be read.
         """

@@ -69,7 +69,8 @@ def read_npz(path: Path, *, mask: Any = None, missing: Any = None) -> Content:
 
 
 def check_npy(path: Path) -> None:
-    """
+    """Check of the first bytes of a ``.npy`` file.
+
     Raises:
         UserError: if it does not begin like a ``.npy`` file.
         OSError: if it cannot be opened.
@@ -82,7 +83,8 @@ def check_npy(path: Path) -> None:
 
 
 def check_npz(path: Path) -> None:
-    """
+    """Check that a file is an ``.npz`` archive.
+
     Raises:
         UserError: if it is no ``.npz`` file.
         OSError: if it cannot be opened.
